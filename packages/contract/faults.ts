@@ -1,0 +1,107 @@
+/**
+ * Every refusal or failure the product can name. The key is the public code, forever.
+ * `say` is one sentence or two: what, why, what to do; `{name}` is filled from the fault's data.
+ * docs/errors.md has a heading per code, and a test compares the two.
+ */
+export type Family = 'validation' | 'auth' | 'capacity' | 'conflict' | 'host' | 'guest' | 'image' | 'internal';
+export type FaultKind = {
+  http: number;
+  family: Family;
+  retry: 'never' | 'later' | 'after-change';
+  say: string;
+};
+
+export const faults = {
+  // what the caller sent
+  'request-invalid': { http: 422, family: 'validation', retry: 'after-change', say: 'The request does not fit: {problems}.' },
+  'request-not-json': { http: 400, family: 'validation', retry: 'after-change', say: 'The body is not JSON: {hint}.' },
+  'request-too-large': { http: 413, family: 'validation', retry: 'after-change', say: 'The body has more than {limit} bytes; send less.' },
+  'route-unknown': { http: 404, family: 'validation', retry: 'never', say: 'There is no {method} {path}; /openapi.json lists what there is.' },
+  'not-authorised': { http: 401, family: 'auth', retry: 'after-change', say: 'The call carries no valid token; send `Authorization: Bearer` with the text of the file `token` in the state folder.' },
+  'not-found': { http: 404, family: 'validation', retry: 'never', say: 'There is no {noun} {id}.' },
+  'name-ambiguous': { http: 409, family: 'conflict', retry: 'after-change', say: 'More than one {noun} fits {name}; use the id.' },
+  'boot-args-invalid': { http: 422, family: 'validation', retry: 'after-change', say: 'The boot arguments cannot be used: {problems}.' },
+  'idempotency-key-reused': { http: 422, family: 'conflict', retry: 'never', say: 'Idempotency-Key {key} was used for another request; take a new key.' },
+  'version-stale': { http: 412, family: 'conflict', retry: 'after-change', say: 'If-Match names version {given}, the resource is at {current}; read it again.' },
+  'events-compacted': { http: 410, family: 'conflict', retry: 'after-change', say: 'Events before {oldest} are gone; list the resources again and follow from there.' },
+  // names, states and claims
+  'vm-name-taken': { http: 409, family: 'conflict', retry: 'after-change', say: 'A VM called {name} already exists ({id}); choose another name or delete that one.' },
+  'vm-state-forbids': { http: 409, family: 'conflict', retry: 'after-change', say: '{action} needs a VM that is {allowed}; {id} is {state}.' },
+  'goal-unreachable': { http: 409, family: 'guest', retry: 'after-change', say: '{id} cannot become {goal} any more: {why}' },
+  'golden-unknown': { http: 404, family: 'validation', retry: 'after-change', say: 'There is no golden image {golden}; there are: {known}.' },
+  'network-unknown': { http: 404, family: 'validation', retry: 'after-change', say: 'There is no network {network}; there are: {known}.' },
+  'network-full': { http: 507, family: 'capacity', retry: 'later', say: 'Network {network} has no free address: all {slots} are leased. Delete a VM or use a larger subnet.' },
+  'network-clash': { http: 409, family: 'conflict', retry: 'after-change', say: 'Subnet {subnet} overlaps {other} on interface {device}; choose another subnet.' },
+  'network-too-large': { http: 422, family: 'validation', retry: 'after-change', say: 'Subnet {subnet} would put {ports} ports on one bridge; Linux carries at most 1,000 well. Choose a smaller subnet.' },
+  'guest-too-small': { http: 422, family: 'validation', retry: 'after-change', say: '{asked} MiB of memory cannot boot {golden}: its kernel and initrd need at least {least} MiB. Ask for more.' },
+  // the image
+  'image-refused': { http: 422, family: 'image', retry: 'after-change', say: '{say}' },
+  'artifact-corrupt': { http: 500, family: 'image', retry: 'after-change', say: '{say}' },
+  // the host
+  'host-lacks-tool': { http: 500, family: 'host', retry: 'after-change', say: '{tool} is missing on the host; install {package}.' },
+  'host-lacks-permission': { http: 500, family: 'host', retry: 'after-change', say: '{what} is not permitted: {hint}.' },
+  'host-disk-full': { http: 507, family: 'host', retry: 'later', say: 'No space is left under {path} ({freeMiB} MiB free); free some, then start the VM again.' },
+  'host-full': { http: 507, family: 'capacity', retry: 'later', say: 'The host has no room for {need}: {why}.' },
+  'daemon-already-running': { http: 409, family: 'conflict', retry: 'never', say: 'A controller (pid {pid}) already serves {folder}; use it, or stop it with `linstock down`.' },
+  'database-newer': { http: 500, family: 'internal', retry: 'never', say: 'The database in {folder} was written by a newer Linstock (schema {found}, this one knows {known}); run the newer release.' },
+  'database-corrupt': { http: 500, family: 'internal', retry: 'never', say: 'The database {path} cannot be read: {hint}. Restore the backup; nothing was changed.' },
+  'daemon-unreachable': { http: 503, family: 'host', retry: 'later', say: 'No controller answers at {url}: {hint}. Start one with `linstock up`.' },
+  // one boot
+  'vmm-exited-early': { http: 500, family: 'guest', retry: 'later', say: 'The VMM ended before the guest answered: {hint}' },
+  'vmm-ended': { http: 500, family: 'guest', retry: 'later', say: 'The VMM ended by itself: {hint}' },
+  'vmm-refused': { http: 500, family: 'host', retry: 'after-change', say: 'The VMM would not start: {hint}' },
+  'guest-panicked': { http: 500, family: 'guest', retry: 'after-change', say: 'The guest kernel panicked: {line}' },
+  'took-too-long': { http: 500, family: 'guest', retry: 'later', say: 'The VM was still {phase} when its time ({seconds} s) was up; the furthest condition proved was {furthest}, the next one needs: {needs}.' },
+  'tool-failed': { http: 500, family: 'host', retry: 'later', say: 'Step {step} failed: {hint}' },
+  // ourselves
+  'exec-failed': { http: 502, family: 'guest', retry: 'later', say: 'The guest agent could not run that: {hint}.' },
+  'agent-absent': { http: 409, family: 'guest', retry: 'later', say: 'The guest agent of {id} does not answer: {why}.' },
+  'shutting-down': { http: 503, family: 'internal', retry: 'later', say: 'The controller is stopping; try again in a moment.' },
+  bug: { http: 500, family: 'internal', retry: 'never', say: 'Linstock has a bug (request {requestId}); the controller log has the details.' },
+} as const satisfies Record<string, FaultKind>;
+
+export type FaultCode = keyof typeof faults;
+
+/** A fault at rest: what a row, a reply body and a log line hold. */
+export type Fault = { code: FaultCode; data: Record<string, string | number> };
+
+export function isFaultCode(code: string): code is FaultCode {
+  return Object.hasOwn(faults, code);
+}
+
+/** The sentence of a fault, for people. A value that is missing shows as `?`, never as `undefined`. */
+export function sentenceOf(fault: Fault): string {
+  return faults[fault.code].say.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(fault.data[name] ?? '?'));
+}
+
+/** The one way to throw a fault; `cause` is private and never leaves the process. */
+export class FaultError extends Error {
+  readonly fault: Fault;
+  /** the id under which the controller's log has this request, when it came over the API */
+  readonly requestId: string | undefined;
+  constructor(code: FaultCode, data: Fault['data'] = {}, options: { cause?: unknown; requestId?: string } = {}) {
+    const fault: Fault = { code, data };
+    super(sentenceOf(fault), options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'FaultError';
+    this.fault = fault;
+    this.requestId = options.requestId;
+  }
+  static is(error: unknown, code?: FaultCode): error is FaultError {
+    return error instanceof FaultError && (code === undefined || error.fault.code === code);
+  }
+}
+
+/** RFC 9457 problem details, as every 4xx and 5xx reply carries them. */
+export type Problem = {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  code: FaultCode;
+  family: Family;
+  retry: FaultKind['retry'];
+  requestId: string;
+  data: Fault['data'];
+  errors?: readonly { pointer: string; message: string }[];
+};
