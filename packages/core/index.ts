@@ -1,0 +1,11 @@
+export * from './vm.ts';
+export * from './wiring.ts';
+export * from './ports.ts';
+export * from './proof/sight.ts';
+export * from './console/console.ts';
+export * from './clean.ts';
+export * from './cmdline.ts';
+export * from './cmdline-compare.ts';
+export * from './console/reader.ts';
+export { askedConditions, conditionIds, type Asked } from './proof/asked.ts';
+export { examine } from './proof/examine.ts';

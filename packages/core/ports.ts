@@ -1,0 +1,104 @@
+import type { BootView, Fault, HostFacts, HostId, Id, IdKind, Instant, LinstockEvent, Network, Operation, OperationId, VmId } from '@linstock/contract';
+import type { Change, Seen, Step, StepOutcome, Vm, Wish } from './vm.ts';
+
+/** Proof of the right to act: a step with an older fence than the host has seen is refused. */
+export type Ticket = { fence: number; signal: AbortSignal };
+
+/** One machine that can carry VMs. Local, remote and simulated hosts are implementations of this. */
+export interface Host {
+  readonly id: HostId;
+  /** Look only. Never throws because something is missing. */
+  observe(vm: Vm): Promise<Seen>;
+  /** Make one step true. Safe to repeat, safe to abandon half way, safe to repeat after that. */
+  perform(step: Step, vm: Vm, ticket: Ticket): Promise<StepOutcome>;
+  /** Everything here that bears our mark, known or not: the input of the reclaim pass. */
+  inventory(): Promise<readonly Marked[]>;
+  /**
+   * Remove one marked thing that no record claims; false when it is claimed after all. `unclaimed` is asked in the same
+   * queue in which the thing would be made, so that a claim that came meanwhile keeps it.
+   */
+  remove(marked: Marked, unclaimed: () => Promise<boolean>): Promise<boolean>;
+  /** Wake-up hints. May be late, doubled or lost; correctness never rests on them. */
+  hints(signal: AbortSignal): AsyncIterable<VmId>;
+}
+
+/** Something on the host that bears our mark. `owner` is the id that its name parses back to. */
+export type Marked = { kind: 'vmm' | 'netns' | 'link' | 'disk'; name: string; owner: string };
+
+/** Where fresh ids come from; clock and randomness behind it are injected. */
+export interface Ids {
+  next<Kind extends IdKind>(kind: Kind, now: Instant): Id<Kind>;
+}
+
+export type Lease = { vm: Vm; fence: number; wakeSeq: number; until: Instant };
+
+/** What the store keeps of a boot; the daemon adds what only the host knows to make a BootView of it. */
+export type BootRecord = Omit<BootView, 'consoleBytes' | 'effectiveArgs' | 'timeline' | 'address' | 'mac' | 'requestedArgs' | 'addedArgs'> & {
+  milestones: readonly { what: string; at: Instant }[];
+  /** index of the network, for the names of the slot */
+  networkIndex: number;
+};
+
+export type HistoryEntry = { at: Instant; phase: string; decision: string; outcome: string; ms: number };
+
+export interface Store {
+  /** One transaction. `work` may be run again on a conflict, so it must not touch the world. */
+  write<T>(why: string, work: (tx: Tx) => Promise<T>): Promise<T>;
+  read<T>(work: (tx: Reader) => Promise<T>): Promise<T>;
+
+  /** Rent due VMs: each one to a single worker, each rent with a higher fence. */
+  rent(worker: string, now: Instant, limit: number): Promise<readonly Lease[]>;
+  /** Record progress; null when the lease was lost meanwhile, and then nothing is written. The VM stays due at once. */
+  commit(lease: Lease, change: Change, now: Instant, history: HistoryEntry): Promise<Lease | null>;
+  /** Sleep until then (null: until woken), unless someone woke the VM after it was rented. Gives the lease back. */
+  nap(lease: Lease, until: Instant | null, now: Instant): Promise<void>;
+  /** Retry later with back-off; keeps the fault so that people can read it while we retry. Gives the lease back. */
+  stumble(lease: Lease, fault: Fault, now: Instant): Promise<void>;
+  /** Keep the lease a little longer while a step runs; false when it was lost. */
+  renew(lease: Lease, now: Instant): Promise<boolean>;
+  /** Wake one VM, or all that are not gone. */
+  wake(vm: VmId | 'all', now: Instant): Promise<void>;
+  /** The earliest moment at which something will be due; null when nothing sleeps with a time. */
+  nextDue(): Promise<Instant | null>;
+  /** Resolves when something may be due sooner than it was: after wishes and wakes. A hint. */
+  onWake(listener: () => void): () => void;
+  /** Called after each committed write that made events; a hint, the events are in the table. */
+  onEvents(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface Reader {
+  vm(id: VmId): Promise<Vm | undefined>;
+  /** VMs that are not gone, and those gone at or after `goneAfter` when it is given: oldest first, paged by `after`. */
+  vms(where?: { goneAfter?: Instant; after?: VmId; limit?: number }): Promise<readonly Vm[]>;
+  /** The one of that name; when it is gone, all that had the name and are gone, newest first. */
+  vmsNamed(name: string): Promise<readonly Vm[]>;
+  boot(id: string): Promise<BootRecord | undefined>;
+  /** Newest first. */
+  boots(where?: { vm?: VmId; limit?: number }): Promise<readonly BootRecord[]>;
+  network(name: string): Promise<Network | undefined>;
+  networks(): Promise<readonly Network[]>;
+  leases(networkIndex: number): Promise<readonly { slot: number; vm: VmId; boot: string }[]>;
+  operation(id: string): Promise<Operation | undefined>;
+  /** The operation that now moves a VM. */
+  operationOf(vm: VmId): Promise<Operation | undefined>;
+  events(where: { after: number; limit: number; subject?: string }): Promise<readonly LinstockEvent[]>;
+  /** `newest` is the last number given (0: none yet), `oldest` the first that is still there (newest + 1: none). */
+  eventBounds(): Promise<{ oldest: number; newest: number }>;
+  /** Newest first. */
+  history(vm: VmId, limit: number): Promise<readonly HistoryEntry[]>;
+  hostFacts(id: HostId): Promise<HostFacts | undefined>;
+  /** A stored answer for an idempotency key, with the hash of the body it belongs to. */
+  answer(scope: string, now: Instant): Promise<{ bodyHash: string; status: number; body: unknown } | undefined>;
+}
+
+export interface Tx extends Reader {
+  /** A new VM with its first wish; opens the operation and wakes the program. */
+  addVm(vm: Vm, operation: Operation): Promise<void>;
+  /** Sets the wish, replaces the open operation with this one, wakes the program: one statement of intent. */
+  wish(id: VmId, wish: Wish, options: { by: string; operation: OperationId; kind: string; now: Instant; reprove?: true }): Promise<Vm>;
+  addNetwork(network: Network): Promise<void>;
+  keepHostFacts(id: HostId, facts: HostFacts): Promise<void>;
+  keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, expiresAt: Instant): Promise<void>;
+  emit(type: string, subject: string, data: Record<string, unknown>, now: Instant): Promise<void>;
+}
