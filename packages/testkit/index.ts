@@ -1,0 +1,3 @@
+export * from './fuse.ts';
+export * from './sim-host.ts';
+export * from './builders.ts';
