@@ -1,0 +1,137 @@
+import {
+  FaultError,
+  type HostFacts,
+  type HostId,
+  type Instant,
+  type Network,
+  type Operation,
+  type OperationId,
+  type VmId,
+} from '@linstock/contract';
+import { stateOf, type Tx, type Vm, type Wish } from '@linstock/core';
+import { endOperation } from './operations.ts';
+import { SqlReader } from './reader.ts';
+import { networkRow, operationRow, toJson, vmMade, vmMoved } from './rows.ts';
+import type { Scope } from './scope.ts';
+
+/** How long an answer is kept for its idempotency key, `ms`. */
+const answerLife = 24 * 3_600_000;
+
+/** What people and callers write: wishes and settings, never phases. */
+export class SqlTx extends SqlReader implements Tx {
+  readonly #scope: Scope;
+
+  constructor(scope: Scope) {
+    super(scope);
+    this.#scope = scope;
+  }
+
+  async addVm(vm: Vm, operation: Operation): Promise<void> {
+    const { db, journal } = this.#scope;
+    const taken = await db.selectFrom('vms').select('id').where('name', '=', vm.name).where('gone_at', 'is', null).executeTakeFirst();
+    if (taken) throw new FaultError('vm-name-taken', { name: vm.name, id: taken.id });
+    const { golden } = vm.settings;
+    await db
+      .insertInto('goldens')
+      .values({ digest: golden.digest, manifest: toJson(golden) })
+      .onConflict((c) => c.column('digest').doNothing())
+      .execute();
+    await db
+      .insertInto('vms')
+      .values({
+        ...vmMade(vm),
+        ...vmMoved(vm),
+        gone_at: null,
+        due: vm.createdAt,
+        wake_seq: 1,
+        rented_by: null,
+        rent_until: null,
+        fence: 0,
+        tries: 0,
+        turns: 0,
+      })
+      .execute();
+    await db.insertInto('operations').values(operationRow(operation, vm.wishNo)).execute();
+    journal.emit('vm.created', vm.id, { name: vm.name, by: vm.wishBy }, vm.createdAt);
+    journal.emit('vm.wish', vm.id, { wish: vm.wish, by: vm.wishBy, operation: operation.id, kind: operation.kind }, vm.createdAt);
+    journal.wake();
+  }
+
+  async wish(
+    id: VmId,
+    wish: Wish,
+    options: { by: string; operation: OperationId; kind: string; now: Instant; reprove?: true },
+  ): Promise<Vm> {
+    const { db, journal } = this.#scope;
+    const { by, operation, kind, now } = options;
+    const before = await this.vm(id);
+    if (!before) throw new FaultError('not-found', { noun: 'VM', id });
+    const state = stateOf(before);
+    // callers ask `allowedIn` first; this only keeps a deleted VM from coming back, whatever they asked
+    if (before.phase === 'gone' || (before.wish === 'absent' && wish !== 'absent')) {
+      throw new FaultError('vm-state-forbids', { action: kind, allowed: 'not deleted', id, state });
+    }
+    await endOperation(this.#scope, id, () => ({ state: 'replaced' }), now);
+    const vm: Vm = {
+      ...before,
+      wish,
+      wishNo: before.wishNo + 1,
+      wishBy: by,
+      fault: null,
+      reprove: options.reprove === true,
+      version: before.version + 1,
+    };
+    await db
+      .updateTable('vms')
+      .set((e) => ({ ...vmMoved(vm), due: now, wake_seq: e('wake_seq', '+', 1) }))
+      .where('id', '=', id)
+      .execute();
+    const opened: Operation = { id: operation, kind, subject: id, by, state: 'running', openedAt: now, endedAt: null, fault: null };
+    await db.insertInto('operations').values(operationRow(opened, vm.wishNo)).execute();
+    journal.emit('vm.wish', id, { wish, by, operation, kind }, now);
+    journal.wake();
+    return vm;
+  }
+
+  async addNetwork(network: Network): Promise<void> {
+    const { db } = this.#scope;
+    const taken = await db
+      .selectFrom('networks')
+      .selectAll()
+      .where((e) => e.or([e('name', '=', network.name), e('idx', '=', network.index)]))
+      .executeTakeFirst();
+    if (taken)
+      throw new FaultError('network-clash', {
+        subnet: network.subnet,
+        other: `${taken.name} (${taken.subnet})`,
+        device: taken.bridge ?? 'none',
+      });
+    await db.insertInto('networks').values(networkRow(network)).execute();
+  }
+
+  async keepHostFacts(id: HostId, facts: HostFacts): Promise<void> {
+    const row = { id, facts: toJson(facts), probed_at: facts.probedAt };
+    await this.#scope.db
+      .insertInto('host_facts')
+      .values(row)
+      .onConflict((c) => c.column('id').doUpdateSet({ facts: row.facts, probed_at: row.probed_at }))
+      .execute();
+  }
+
+  async keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, expiresAt: Instant): Promise<void> {
+    const { db } = this.#scope;
+    // every answer lives as long, so this one's birth is now: what expired before goes, a used-up key among it
+    await db
+      .deleteFrom('answers')
+      .where('expires_at', '<=', expiresAt - answerLife)
+      .execute();
+    await db
+      .insertInto('answers')
+      .values({ scope, body_hash: answer.bodyHash, status: answer.status, body: toJson(answer.body ?? null), expires_at: expiresAt })
+      .execute();
+  }
+
+  async emit(type: string, subject: string, data: Record<string, unknown>, now: Instant): Promise<void> {
+    this.#scope.journal.emit(type, subject, data, now);
+  }
+}

@@ -1,0 +1,152 @@
+import type { HostFacts, HostId, Instant, LinstockEvent, Network, Operation, VmId } from '@linstock/contract';
+import type { BootRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
+import { bootOf, eventOf, fromJson, historyOf, hostFactsOf, networkOf, operationOf, vmIdOf, vmOf, type VmRow } from './rows.ts';
+import type { Scope } from './scope.ts';
+
+/** Lists without a limit of the caller's end here; whoever wants more pages with `after`. */
+const mostRows = 10_000;
+
+/** Rows and the manifests they name, as records. */
+export async function vmsOf(scope: Scope, rows: readonly VmRow[]): Promise<Vm[]> {
+  const goldens = await scope.goldens.of(scope.db, rows);
+  return rows.map((row) => {
+    const golden = goldens.get(row.golden);
+    if (!golden) throw new Error(`${row.id} names the golden ${row.golden}, which is not there`); // a foreign key forbids it
+    return vmOf(row, golden);
+  });
+}
+
+export class SqlReader implements Reader {
+  readonly #scope: Scope;
+
+  constructor(scope: Scope) {
+    this.#scope = scope;
+  }
+
+  async vm(id: VmId): Promise<Vm | undefined> {
+    const { db, locks } = this.#scope;
+    const query = db.selectFrom('vms').selectAll().where('id', '=', id);
+    // whoever reads it in a write decides by it: it must stay as it was read
+    const rows = await (locks ? query.forUpdate() : query).execute();
+    return (await vmsOf(this.#scope, rows))[0];
+  }
+
+  async vms(where: { goneAfter?: Instant; after?: VmId; limit?: number } = {}): Promise<readonly Vm[]> {
+    const { goneAfter, after, limit } = where;
+    let query = this.#scope.db.selectFrom('vms').selectAll();
+    query =
+      goneAfter === undefined
+        ? query.where('gone_at', 'is', null)
+        : query.where((e) => e.or([e('gone_at', 'is', null), e('gone_at', '>=', goneAfter)]));
+    if (after !== undefined) query = query.where('id', '>', after);
+    return vmsOf(
+      this.#scope,
+      await query
+        .orderBy('id')
+        .limit(limit ?? mostRows)
+        .execute(),
+    );
+  }
+
+  async vmsNamed(name: string): Promise<readonly Vm[]> {
+    const { db } = this.#scope;
+    const named = db.selectFrom('vms').selectAll().where('name', '=', name);
+    const present = await named.where('gone_at', 'is', null).execute();
+    if (present.length > 0) return vmsOf(this.#scope, present);
+    return vmsOf(
+      this.#scope,
+      await named.where('gone_at', 'is not', null).orderBy('gone_at', 'desc').orderBy('id', 'desc').limit(20).execute(),
+    );
+  }
+
+  async boot(id: string): Promise<BootRecord | undefined> {
+    const row = await this.#scope.db.selectFrom('boots').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && bootOf(row);
+  }
+
+  async boots(where: { vm?: VmId; limit?: number } = {}): Promise<readonly BootRecord[]> {
+    let query = this.#scope.db.selectFrom('boots').selectAll();
+    if (where.vm !== undefined) query = query.where('vm', '=', where.vm);
+    const rows = await query
+      .orderBy('started_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(where.limit ?? mostRows)
+      .execute();
+    return rows.map(bootOf);
+  }
+
+  async network(name: string): Promise<Network | undefined> {
+    const row = await this.#scope.db.selectFrom('networks').selectAll().where('name', '=', name).executeTakeFirst();
+    return row && networkOf(row);
+  }
+
+  async networks(): Promise<readonly Network[]> {
+    return (await this.#scope.db.selectFrom('networks').selectAll().orderBy('idx').execute()).map(networkOf);
+  }
+
+  async leases(networkIndex: number): Promise<readonly { slot: number; vm: VmId; boot: string }[]> {
+    const rows = await this.#scope.db
+      .selectFrom('leases')
+      .select(['slot', 'vm', 'boot'])
+      .where('network_index', '=', networkIndex)
+      .orderBy('slot')
+      .execute();
+    return rows.map((row) => ({ slot: row.slot, vm: vmIdOf(row.vm), boot: row.boot }));
+  }
+
+  async operation(id: string): Promise<Operation | undefined> {
+    const row = await this.#scope.db.selectFrom('operations').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && operationOf(row);
+  }
+
+  async operationOf(vm: VmId): Promise<Operation | undefined> {
+    const row = await this.#scope.db
+      .selectFrom('operations')
+      .selectAll()
+      .where('subject', '=', vm)
+      .where('state', '=', 'running')
+      .executeTakeFirst();
+    return row && operationOf(row);
+  }
+
+  async events(where: { after: number; limit: number; subject?: string }): Promise<readonly LinstockEvent[]> {
+    await this.#scope.journal.flush(this.#scope.db);
+    let query = this.#scope.db.selectFrom('events').selectAll().where('seq', '>', where.after);
+    if (where.subject !== undefined) query = query.where('subject', '=', where.subject);
+    return (await query.orderBy('seq').limit(where.limit).execute()).map(eventOf);
+  }
+
+  async eventBounds(): Promise<{ oldest: number; newest: number }> {
+    const { db, journal } = this.#scope;
+    await journal.flush(db);
+    const { value: newest } = await db.selectFrom('meta').select('value').where('name', '=', 'event_seq').executeTakeFirstOrThrow();
+    const first = await db.selectFrom('events').select('seq').orderBy('seq').limit(1).executeTakeFirst();
+    return { oldest: first?.seq ?? newest + 1, newest };
+  }
+
+  async history(vm: VmId, limit: number): Promise<readonly HistoryEntry[]> {
+    const rows = await this.#scope.db.selectFrom('history').selectAll().where('vm', '=', vm).orderBy('n', 'desc').limit(limit).execute();
+    return rows.map(historyOf);
+  }
+
+  async hostFacts(id: HostId): Promise<HostFacts | undefined> {
+    const row = await this.#scope.db.selectFrom('host_facts').select(['id', 'facts']).where('id', '=', id).executeTakeFirst();
+    return row && hostFactsOf(row);
+  }
+
+  async answer(scope: string, now: Instant): Promise<{ bodyHash: string; status: number; body: unknown } | undefined> {
+    const row = await this.#scope.db
+      .selectFrom('answers')
+      .selectAll()
+      .where('scope', '=', scope)
+      .where('expires_at', '>', now)
+      .executeTakeFirst();
+    return (
+      row && {
+        bodyHash: row.body_hash,
+        status: row.status,
+        body: fromJson<unknown>({ table: 'answers', row: row.scope }, 'body', row.body),
+      }
+    );
+  }
+}
