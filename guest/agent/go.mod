@@ -1,0 +1,3 @@
+module linstock/agent
+
+go 1.19
