@@ -1,0 +1,84 @@
+import type { BootId } from '@linstock/contract';
+import { connectGuest, type GuestChannel } from './guest/channel.ts';
+
+/** One try of a handshake, `ms`. A guest that still boots answers none; the next try follows at once. */
+const tryMs = 2_000;
+/** Between tries that failed at once, as when the VMM has not made its socket yet. */
+const pauseMs = 20;
+
+type Line = { channel: GuestChannel | null; why: string; stop: AbortController };
+export type AgentLine = { is: 'open'; channel: GuestChannel } | { is: 'absent'; why: string };
+
+/**
+ * One channel per live boot, shared by proof and exec. Opened in the background, since a guest answers when it is
+ * ready; whoever asks gets the channel or the reason why there is none yet. Losing one costs a new handshake.
+ */
+export class AgentLines {
+  readonly #lines = new Map<BootId, Line>();
+  readonly #waiters = new Set<() => void>();
+  readonly #opened: (boot: BootId) => void;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+
+  constructor(parts: { opened: (boot: BootId) => void; sleep: (ms: number, signal: AbortSignal) => Promise<void> }) {
+    this.#opened = parts.opened;
+    this.#sleep = parts.sleep;
+  }
+
+  /** The channel when it is open; from the first question on it is being opened. */
+  get(boot: BootId, path: string): AgentLine {
+    let line = this.#lines.get(boot);
+    if (!line) {
+      line = { channel: null, why: 'it has not answered yet', stop: new AbortController() };
+      this.#lines.set(boot, line);
+      void this.#keepOpen(boot, path, line);
+    }
+    return line.channel ? { is: 'open', channel: line.channel } : { is: 'absent', why: line.why };
+  }
+
+  /** Waits for the channel, at most until the signal fires. */
+  async wait(boot: BootId, path: string, signal: AbortSignal): Promise<AgentLine> {
+    for (;;) {
+      const line = this.get(boot, path);
+      if (line.is === 'open' || signal.aborted) return line;
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#waiters.delete(done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.#waiters.add(done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
+  }
+
+  close(boot: BootId): void {
+    const line = this.#lines.get(boot);
+    if (!line) return;
+    this.#lines.delete(boot);
+    line.stop.abort();
+    line.channel?.close();
+  }
+
+  closeAll(): void {
+    for (const boot of [...this.#lines.keys()]) this.close(boot);
+  }
+
+  async #keepOpen(boot: BootId, path: string, line: Line): Promise<void> {
+    while (!line.stop.signal.aborted) {
+      const answer = await connectGuest({ is: 'serial', path }, { signal: line.stop.signal, deadlineMs: tryMs });
+      if (answer.is === 'absent') {
+        line.why = `${answer.why}: ${answer.detail}`;
+        await this.#sleep(pauseMs, line.stop.signal);
+        continue;
+      }
+      if (line.stop.signal.aborted) return answer.channel.close();
+      line.channel = answer.channel;
+      this.#opened(boot);
+      for (const waiter of [...this.#waiters]) waiter();
+      const lost = await answer.channel.ended;
+      line.channel = null;
+      line.why = `the line was lost: ${lost.detail}`;
+    }
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * The artefact store: a folder with immutable files and the manifests that give them meaning.
+ *
+ *   blobs/sha256/DIGEST                  read-only, named by content
+ *   blobs/sample/DIGEST                  digest over sixteen blocks of it: the cheap check before a boot
+ *   goldens/NAME/VERSION/manifest.json   written last: a golden exists if and only if its manifest does
+ *   scratch/PID-START-XXXXXX/            work under way; swept at the next start when its owner is gone
+ *
+ * Nothing outside scratch/ is ever half there. A blob without a manifest is litter and harmless; a manifest names only blobs that were
+ * durable before it.
+ */
+import { chmod, mkdtemp, open, readFile, readdir, rename } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { dirname, join, resolve } from 'node:path';
+import {
+  cloneFile,
+  ensureFolder,
+  isAbsence,
+  readTextIfThere,
+  removeTree,
+  settleFile,
+  sha256File,
+  sizeIfThere,
+  syncFolder,
+  writeDurably,
+} from '../tools/files.ts';
+import type { GoldenManifest } from '@linstock/contract';
+import { parseManifest, sealManifest } from './manifest.ts';
+import type { BlobRecord, GoldenContent } from './manifest.ts';
+import { refusal } from './refusal.ts';
+import type { ImageRefusal } from './refusal.ts';
+
+export type StepProgress = { name: string; done?: number; total?: number };
+export type Progress = (step: StepProgress) => void;
+
+export type GoldenRef = { name: string; version: number };
+
+/** The cheap check reads this many blocks, spread from the first to the last. */
+const SAMPLE_BLOCKS = 16;
+const SAMPLE_BLOCK_BYTES = 4096;
+/** How often a version number may be taken by somebody else while we seal ours; more means something is badly wrong. */
+const MAX_VERSION_RACES = 100;
+
+export class ImageStore {
+  readonly folder: string;
+  readonly #now: () => number;
+  /** Builds of one store run one after the other: the second of two equal requests then finds the work done. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /** `now`: milliseconds since the epoch, from the injected clock. */
+  constructor(ports: { folder: string; now: () => number }) {
+    this.folder = resolve(ports.folder);
+    this.#now = ports.now;
+  }
+
+  /** Makes the folders and removes scratch folders whose owner is gone. Safe to repeat; to be called at each start. */
+  async open(): Promise<void> {
+    for (const part of ['blobs/sha256', 'blobs/sample', 'goldens', 'scratch']) await ensureFolder(join(this.folder, part));
+    for (const name of await readdir(this.#scratchRoot())) {
+      const owner = /^(\d+-\d+)-/.exec(name)?.[1];
+      if (owner === undefined || (await processIdentity(Number(owner.split('-')[0]))) !== owner)
+        await removeTree(join(this.#scratchRoot(), name));
+    }
+  }
+
+  blobPath(digest: string): string {
+    return join(this.folder, 'blobs/sha256', digest);
+  }
+
+  goldenFolder(golden: GoldenRef): string {
+    return join(this.folder, 'goldens', golden.name, String(golden.version));
+  }
+
+  /** Runs `work` with a scratch folder of its own; the folder is gone afterwards, whatever happened. */
+  async withScratch<T>(work: (scratch: string) => Promise<T>): Promise<T> {
+    const owner = await processIdentity(process.pid);
+    const scratch = await mkdtemp(join(this.#scratchRoot(), `${owner ?? `${process.pid}-0`}-`));
+    try {
+      return await work(scratch);
+    } finally {
+      await removeTree(scratch);
+    }
+  }
+
+  /** The same, after all earlier exclusive work of this store. */
+  exclusively<T>(signal: AbortSignal | undefined, work: (scratch: string) => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(() => {
+      signal?.throwIfAborted();
+      return this.withScratch(work);
+    });
+    // The next in line waits for the end of this one, not for its success.
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Moves a finished scratch file into the blobs. A blob that is there already stays, unless it is damaged. */
+  async adoptBlob(file: string, signal?: AbortSignal): Promise<BlobRecord> {
+    const digest = await sha256File(file, signal);
+    const bytes = (await sizeIfThere(file)) ?? 0;
+    const record: BlobRecord = { blob: digest, bytes };
+    const path = this.blobPath(digest);
+    const sample = await sampleOf(file, bytes);
+    if ((await this.#state(record)) === 'whole' && (await readTextIfThere(this.#samplePath(digest))) === sample) {
+      await removeTree(file);
+      return record;
+    }
+    await writeDurably(this.#samplePath(digest), sample, 0o444);
+    await chmod(file, 0o444);
+    await settleFile(file, path);
+    return record;
+  }
+
+  /** Copies a foreign file in: clone to scratch, then adopt. */
+  async copyBlob(file: string, scratch: string, signal?: AbortSignal): Promise<BlobRecord> {
+    const copy = join(await mkdtemp(join(scratch, 'copy-')), 'file');
+    await cloneFile(resolve(file), copy, signal);
+    return this.adoptBlob(copy, signal);
+  }
+
+  /**
+   * The commit point. Content equal to the newest version gives that version; otherwise the next number is taken. The folder with its manifest
+   * is made in scratch and renamed, so that of two writers each gets a number of its own.
+   */
+  async seal(content: GoldenContent, scratch: string): Promise<GoldenManifest> {
+    const line = join(this.folder, 'goldens', content.name);
+    await ensureFolder(line);
+    await syncFolder(dirname(line));
+    const versions = await this.versions(content.name);
+    const newest = versions.at(-1);
+    if (newest !== undefined) {
+      const there = await this.golden({ name: content.name, version: newest });
+      if (there.ok && there.golden.digest === sealManifest(content, newest, 0).digest) return there.golden;
+    }
+    // Numbers of folders without a manifest are passed over, too: something of somebody may lie there.
+    let version = Math.max(0, ...(await numberedFolders(line))) + 1;
+    for (let race = 0; race < MAX_VERSION_RACES; race++, version++) {
+      const manifest = sealManifest(content, version, this.#now());
+      const folder = await mkdtemp(join(scratch, 'seal-'));
+      await chmod(folder, 0o755);
+      await writeDurably(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, 0o444);
+      try {
+        await rename(folder, join(line, String(version)));
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code;
+        if (code === 'ENOTEMPTY' || code === 'EEXIST') continue;
+        throw error;
+      }
+      await syncFolder(line);
+      return manifest;
+    }
+    throw new Error(`no free version number for golden ${content.name} up to ${version}`);
+  }
+
+  /** Names of all goldens that have at least one version. */
+  async names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    for (const name of (await readdir(join(this.folder, 'goldens'))).toSorted())
+      if ((await this.versions(name)).length > 0) names.push(name);
+    return names;
+  }
+
+  /** Versions that exist, ascending. */
+  async versions(name: string): Promise<readonly number[]> {
+    const line = join(this.folder, 'goldens', name);
+    const found: number[] = [];
+    for (const version of await numberedFolders(line)) {
+      if ((await sizeIfThere(join(line, String(version), 'manifest.json'))) !== undefined) found.push(version);
+    }
+    return found;
+  }
+
+  async golden(ref: GoldenRef): Promise<{ ok: true; golden: GoldenManifest } | ImageRefusal> {
+    const text = await readTextIfThere(join(this.goldenFolder(ref), 'manifest.json'));
+    const label = `${ref.name} version ${ref.version}`;
+    if (text === undefined)
+      return refusal('golden-not-found', `There is no golden image ${label}. "linstock golden list" shows what there is.`);
+    const golden = parseManifest(text);
+    if (golden === undefined || golden.name !== ref.name || golden.version !== ref.version) {
+      return refusal(
+        'golden-damaged',
+        `The manifest of golden image ${label} is damaged (${join(this.goldenFolder(ref), 'manifest.json')}). Remove that version's folder and build or import the image again.`,
+      );
+    }
+    return { ok: true, golden };
+  }
+
+  /** The newest version that `wanted` accepts, damaged ones passed over. */
+  async newest(name: string, wanted: (golden: GoldenManifest) => boolean): Promise<GoldenManifest | undefined> {
+    for (const version of (await this.versions(name)).toReversed()) {
+      const read = await this.golden({ name, version });
+      if (read.ok && wanted(read.golden)) return read.golden;
+    }
+    return undefined;
+  }
+
+  /** All parts of a golden at the cheap level (size and sixteen blocks each): for the moment before a boot. */
+  checkGolden(golden: GoldenManifest): Promise<{ ok: true } | ImageRefusal> {
+    return this.#check(golden, (part) => this.checkBlob(part));
+  }
+
+  /** All parts of a golden, every byte. */
+  verifyGolden(golden: GoldenManifest, signal?: AbortSignal): Promise<{ ok: true } | ImageRefusal> {
+    return this.#check(golden, (part) => this.verifyBlob(part, signal));
+  }
+
+  async #check(
+    golden: GoldenManifest,
+    look: (part: BlobRecord) => Promise<{ ok: true } | ImageRefusal>,
+  ): Promise<{ ok: true } | ImageRefusal> {
+    const parts: readonly (readonly [string, BlobRecord | null])[] = [
+      ['kernel', golden.kernel],
+      ['initrd', golden.initrd],
+      ['root file system', golden.rootfs],
+    ];
+    for (const [what, part] of parts) {
+      if (part === null) continue;
+      const seen = await look(part);
+      if (!seen.ok)
+        return refusal(seen.code, `The ${what} of golden image ${golden.name} version ${golden.version} is damaged. ${seen.say}`);
+    }
+    return { ok: true };
+  }
+
+  /** Size and sixteen blocks: finds a missing, truncated or zero-filled file, and most damage; under a millisecond. */
+  async checkBlob(record: BlobRecord): Promise<{ ok: true } | ImageRefusal> {
+    const path = this.blobPath(record.blob);
+    switch (await this.#state(record)) {
+      case 'whole':
+        return { ok: true };
+      case 'absent':
+        return refusal('golden-damaged', `The file ${path} is missing. Build or import the image again; that puts it back.`);
+      case 'wrong-size':
+        return refusal(
+          'golden-damaged',
+          `The file ${path} has ${await sizeIfThere(path)} bytes instead of ${record.bytes}: it was truncated or replaced. Build or import the image again; that repairs it.`,
+        );
+      case 'wrong-content':
+        return refusal(
+          'golden-damaged',
+          `The file ${path} has the right size but other content than when it was stored. Build or import the image again, and check the disk.`,
+        );
+    }
+  }
+
+  /** Every byte. */
+  async verifyBlob(record: BlobRecord, signal?: AbortSignal): Promise<{ ok: true } | ImageRefusal> {
+    const cheap = await this.checkBlob(record);
+    if (!cheap.ok) return cheap;
+    const path = this.blobPath(record.blob);
+    return (await sha256File(path, signal)) === record.blob
+      ? { ok: true }
+      : refusal(
+          'golden-damaged',
+          `The file ${path} has the right size but other content than its name says. Build or import the image again, and check the disk.`,
+        );
+  }
+
+  async #state(record: BlobRecord): Promise<FileState> {
+    const path = this.blobPath(record.blob);
+    const bytes = await sizeIfThere(path);
+    if (bytes === undefined) return 'absent';
+    if (bytes !== record.bytes) return 'wrong-size';
+    // Without its sample (somebody tidied up) a blob is judged by its size; the full check still knows.
+    const sample = await readTextIfThere(this.#samplePath(record.blob));
+    return sample === undefined || sample === (await sampleOf(path, bytes)) ? 'whole' : 'wrong-content';
+  }
+
+  #samplePath(digest: string): string {
+    return join(this.folder, 'blobs/sample', digest);
+  }
+
+  #scratchRoot(): string {
+    return join(this.folder, 'scratch');
+  }
+}
+
+async function numberedFolders(line: string): Promise<number[]> {
+  try {
+    return (await readdir(line))
+      .filter((name) => /^[1-9]\d{0,8}$/.test(name))
+      .map(Number)
+      .toSorted((a, b) => a - b);
+  } catch (error) {
+    if (isAbsence(error)) return [];
+    throw error;
+  }
+}
+
+type FileState = 'whole' | 'absent' | 'wrong-size' | 'wrong-content';
+
+/** Where the sampled blocks start: spread evenly, the last one ends with the file. Pure. */
+export function sampleOffsets(bytes: number): number[] {
+  const last = Math.max(0, bytes - SAMPLE_BLOCK_BYTES);
+  return [...new Set(Array.from({ length: SAMPLE_BLOCKS }, (_, index) => Math.floor((last * index) / (SAMPLE_BLOCKS - 1))))];
+}
+
+async function sampleOf(path: string, bytes: number): Promise<string> {
+  const hash = createHash('sha256').update(`${bytes}\n`);
+  const file = await open(path, 'r');
+  try {
+    const block = Buffer.alloc(SAMPLE_BLOCK_BYTES);
+    for (const offset of sampleOffsets(bytes)) {
+      const { bytesRead } = await file.read(block, 0, block.length, offset);
+      hash.update(block.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+  return hash.digest('hex');
+}
+
+/** `PID-STARTTIME`: a pid alone is a rumour, with its start time (field 22 of /proc/PID/stat, proc(5)) it names one process per host boot. */
+async function processIdentity(pid: number): Promise<string | undefined> {
+  let stat: string;
+  try {
+    stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    // No such process, or it ended while we looked.
+    return undefined;
+  }
+  // The name in parentheses may hold spaces and parentheses; fields are counted after the last one.
+  const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return start === undefined ? undefined : `${pid}-${start}`;
+}

@@ -1,0 +1,13 @@
+export { LocalHost, type LocalHostParts } from './host.ts';
+export { ImageStore } from './images/store.ts';
+export { ensureTiny } from './images/tiny.ts';
+export { addGolden, type AddGoldenRequest } from './images/add-golden.ts';
+export { faultOfRefusal } from './images/refusal.ts';
+export { makeVmm } from './make-vmm.ts';
+export { BridgeNetworks } from './network/network.ts';
+export { surveyHost } from './survey.ts';
+export { closeInheritedFiles, startDetached } from './tools/detached.ts';
+export { exec, execOk, succeeded, describeFailure } from './tools/exec.ts';
+export { ensureFolder, isThere, listFolder, readIfThere, readTextIfThere, removeTree, writeDurably } from './tools/files.ts';
+export { bootFile, Paths } from './tools/paths.ts';
+export { Units } from './tools/units.ts';
