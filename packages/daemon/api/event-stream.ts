@@ -1,0 +1,38 @@
+import type { Parts } from './parts.ts';
+
+/** A heartbeat with the newest sequence number: proxies keep the connection, clients see how far they are. */
+const heartbeatMs = 15_000;
+const page = 200;
+
+/**
+ * Server-sent events from the log: `id:` is the sequence number, so a client resumes without a hole.
+ * Reads pages from the table as the client takes them: a slow reader costs no memory here.
+ */
+export async function* eventStream(parts: Pick<Parts, 'store' | 'sleep' | 'now'>, from: { after: number; subject?: string; signal: AbortSignal }): AsyncGenerator<string> {
+  let after = from.after;
+  let quietSince = parts.now();
+  yield `retry: 1000\n\n`;
+  while (!from.signal.aborted) {
+    const changed = new AbortController();
+    const unsubscribe = parts.store.onEvents(() => changed.abort());
+    const stop = (): void => changed.abort();
+    from.signal.addEventListener('abort', stop, { once: true });
+    try {
+      const events = await parts.store.read((tx) => tx.events({ after, limit: page, ...(from.subject === undefined ? {} : { subject: from.subject }) }));
+      for (const event of events) {
+        after = event.seq;
+        quietSince = parts.now();
+        yield `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+      }
+      if (events.length === page) continue;
+      await parts.sleep(Math.max(0, quietSince + heartbeatMs - parts.now()), changed.signal);
+      if (parts.now() - quietSince >= heartbeatMs) {
+        quietSince = parts.now();
+        yield `: seq ${after}\n\n`;
+      }
+    } finally {
+      unsubscribe();
+      from.signal.removeEventListener('abort', stop);
+    }
+  }
+}

@@ -1,0 +1,9 @@
+import type { Handlers } from './app.ts';
+import { otherHandlers } from './others.ts';
+import type { Parts } from './parts.ts';
+import { vmHandlers } from './vms.ts';
+
+/** Every route's handler: a missing one does not compile. */
+export function handlersOf(parts: Parts): Handlers {
+  return { ...vmHandlers(parts), ...otherHandlers(parts) };
+}

@@ -1,0 +1,15 @@
+import type { Id, IdKind, Instant } from '@linstock/contract';
+import type { Store, VmSettings } from '@linstock/core';
+import type { HostReads } from './host-reads.ts';
+
+/** What handlers are made of: one object of ports, built in main. */
+export type Parts = {
+  store: Store;
+  host: HostReads;
+  ids: { next<K extends IdKind>(kind: K, now: Instant): Id<K> };
+  now(): Instant;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** which VMM new VMs run on: what the probe boot decided */
+  vmm: VmSettings['vmm'];
+  build: { version: string; commit: string | null; startedAt: Instant; pid: number; stateFolder: string; running: string; onDisk(): Promise<string> };
+};

@@ -1,0 +1,39 @@
+import { FaultError, type GoldenManifest, type Network, type VmId, type VmSpec } from '@linstock/contract';
+import { applyChanges, valuesFor, resolveArgs, wiringOf, type BootArgsResult, type VmSettings } from '@linstock/core';
+
+/**
+ * Turns a request into settings that never change, or refuses it with one clear sentence.
+ * Pure. The boot arguments are resolved once here on a stand-in lease, so that a mistake is refused before
+ * anything starts; the real lease differs only in numbers.
+ */
+export function planVm(
+  spec: VmSpec,
+  known: { goldens: readonly GoldenManifest[]; networks: readonly Network[]; vmm: VmSettings['vmm']; mark: string; id: VmId },
+): VmSettings {
+  const golden = findGolden(known.goldens, spec.golden);
+  const network = known.networks.find((n) => n.name === spec.network);
+  if (!network) throw new FaultError('network-unknown', { network: spec.network, known: known.networks.map((n) => n.name).join(', ') || 'none' });
+  const memoryMiB = spec.memoryMiB ?? golden.machine.memoryMiB;
+  if (memoryMiB < golden.machine.leastMemoryMiB) {
+    throw new FaultError('guest-too-small', { asked: memoryMiB, golden: golden.name, least: golden.machine.leastMemoryMiB });
+  }
+  const bootArgs = tokensOf(applyChanges(golden.bootArgs, spec.bootArgs));
+  tokensOf(resolveArgs(bootArgs, valuesFor(wiringOf(known.mark, network, 0), known.id)));
+  const ports = spec.ports ?? golden.ports;
+  return { golden, memoryMiB, vcpus: spec.vcpus ?? golden.machine.vcpus, bootArgs, ports, network, vmm: known.vmm };
+}
+
+function tokensOf(result: BootArgsResult): readonly string[] {
+  if (result.is === 'ok') return result.tokens;
+  throw new FaultError('boot-args-invalid', { problems: result.problems.join(' ') });
+}
+
+/** `name` is its newest version, `name@version` that one. */
+export function findGolden(goldens: readonly GoldenManifest[], wanted: string): GoldenManifest {
+  const [name, version] = wanted.split('@');
+  const found = goldens
+    .filter((g) => g.name === name && (version === undefined || String(g.version) === version))
+    .toSorted((a, b) => b.version - a.version)[0];
+  if (found) return found;
+  throw new FaultError('golden-unknown', { golden: wanted, known: goldens.map((g) => `${g.name}@${g.version}`).join(', ') || 'none' });
+}

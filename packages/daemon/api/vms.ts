@@ -1,0 +1,194 @@
+import { FaultError, isId, type Goal, type Operation, type OperationId, type Reply, type VmAction, type VmId, type VmSpec, type VmView } from '@linstock/contract';
+import { stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
+import { document, type Answer } from './answer.ts';
+import type { Handlers } from './app.ts';
+import type { Caller } from './caller.ts';
+import type { Parts } from './parts.ts';
+import { planVm } from './plan-vm.ts';
+import { vmView } from './views.ts';
+import { waitFor } from './waiting.ts';
+
+type VmHandlers = Pick<
+  Handlers,
+  'vm.create' | 'vm.list' | 'vm.show' | 'vm.wait' | 'vm.proof' | 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete' | 'vm.exec' | 'vm.console'
+>;
+type Action = 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete';
+
+/** A day: deleted VMs can be observed as such, and answers to idempotency keys are kept. */
+const dayMs = 86_400_000;
+
+const wishes: Record<Action, { action: VmAction; wish: Wish; reprove?: true }> = {
+  'vm.start': { action: 'start', wish: 'running' },
+  'vm.stop': { action: 'stop', wish: 'stopped' },
+  'vm.pause': { action: 'pause', wish: 'paused' },
+  'vm.resume': { action: 'resume', wish: 'running' },
+  'vm.verify': { action: 'verify', wish: 'running', reprove: true },
+  'vm.delete': { action: 'delete', wish: 'absent' },
+};
+
+export function vmHandlers(parts: Parts): VmHandlers {
+  const { store, host, ids, now } = parts;
+
+  const view = async (tx: Reader, vm: Vm): Promise<VmView> => {
+    const operation = await tx.operationOf(vm.id);
+    const boot = vm.claim ? null : ((await tx.boots({ vm: vm.id, limit: 1 }))[0]?.id ?? null);
+    return vmView(host.mark, vm, { operation, boot });
+  };
+
+  /** The reply to a wish: at once, or when the goal is reached, or when it cannot be any more, or when the wait is over. */
+  const wished = async (id: VmId, operation: OperationId, goal: Goal, caller: Caller, status: number, replayed: boolean): Promise<{ body: Reply<'vm.create'>; status: number; etag: number; headers: Record<string, string> }> => {
+    const { reach } = await waitFor(parts, id, goal, caller.waitMs, caller.signal);
+    return store.read(async (tx) => {
+      const vm = await tx.vm(id);
+      if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id });
+      const pending = reach.is === 'not-yet';
+      return {
+        status: pending ? 202 : status,
+        etag: vm.version,
+        headers: { location: `/v1/operations/${operation}`, ...(replayed ? { 'idempotent-replayed': 'true' } : {}) },
+        body: {
+          vm: await view(tx, vm),
+          operation: (await tx.operation(operation)) ?? null,
+          goal: { is: reach.is, why: reach.is === 'unreachable' ? reach.why : null },
+        },
+      };
+    });
+  };
+
+  /** Runs `work` once per idempotency key; the key is written in the same transaction as what it stands for. */
+  const once = async (caller: Caller, why: string, work: (tx: Tx) => Promise<{ vm: VmId; operation: OperationId }>): Promise<{ vm: VmId; operation: OperationId; replayed: boolean }> =>
+    store.write(why, async (tx) => {
+      if (caller.once) {
+        const before = await tx.answer(caller.once.scope, now());
+        if (before && before.bodyHash !== caller.once.bodyHash) throw new FaultError('idempotency-key-reused', { key: caller.once.key });
+        if (before) return { ...(before.body as { vm: VmId; operation: OperationId }), replayed: true };
+      }
+      const made = await work(tx);
+      if (caller.once) await tx.keepAnswer(caller.once.scope, { bodyHash: caller.once.bodyHash, status: 202, body: made }, now() + dayMs);
+      return { ...made, replayed: false };
+    });
+
+  const act =
+    <N extends Action>(name: N) =>
+    async (call: { params: { id: string }; query: { until?: Goal | undefined } }, caller: Caller): Promise<Answer<N>> => {
+      const { action, wish, reprove } = wishes[name];
+      const made = await once(caller, `${name} ${call.params.id}`, async (tx) => {
+        const vm = await find(tx, call.params.id, now());
+        if (caller.ifMatch !== null && caller.ifMatch !== vm.version) throw new FaultError('version-stale', { given: caller.ifMatch, current: vm.version });
+        const operation = ids.next('op', now());
+        if (vm.wish === 'absent') {
+          // deleting is legal from every state, and again
+          if (action !== 'delete') throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state: stateOf(vm) });
+          return { vm: vm.id, operation: (await tx.operationOf(vm.id))?.id as OperationId ?? operation };
+        }
+        const state = stateOf(vm);
+        if (!allowedIn[state].includes(action)) throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
+        await tx.wish(vm.id, wish, { by: caller.who, operation, kind: name, now: now(), ...(reprove ? { reprove } : {}) });
+        return { vm: vm.id, operation };
+      });
+      const { body, ...more } = await wished(made.vm, made.operation, call.query.until ?? 'accepted', caller, 202, made.replayed);
+      return document<N>(body as Reply<N>, more);
+    };
+
+  return {
+    'vm.create': async (call, caller) => {
+      const goldens = await host.goldens();
+      const made = await once(caller, 'vm.create', async (tx) => {
+        const { vm, operation } = await create(tx, parts, call.body, caller.who, goldens);
+        await tx.addVm(vm, operation);
+        return { vm: vm.id, operation: operation.id as OperationId };
+      });
+      const { body, ...more } = await wished(made.vm, made.operation, call.query.until ?? 'accepted', caller, 201, made.replayed);
+      return document<'vm.create'>(body, more);
+    },
+    'vm.list': async ({ query }) => {
+      return store.read(async (tx) => {
+        const { newest } = await tx.eventBounds();
+        const goneAfter = query.deleted === 'true' ? { goneAfter: now() - dayMs } : {};
+        const after = query.after === undefined ? {} : { after: query.after as VmId };
+        const vms = query.name === undefined ? await tx.vms({ limit: query.limit + 1, ...goneAfter, ...after }) : await tx.vmsNamed(query.name);
+        const items = await Promise.all(vms.slice(0, query.limit).map((vm) => view(tx, vm)));
+        return document<'vm.list'>({ items, next: vms.length > query.limit ? (items.at(-1)?.id ?? null) : null, seq: newest });
+      });
+    },
+    'vm.show': async ({ params }) =>
+      store.read(async (tx) => {
+        const vm = await find(tx, params.id, now());
+        return document<'vm.show'>(await view(tx, vm), { etag: vm.version });
+      }),
+    'vm.wait': async ({ params, query }, caller) => {
+      const { id } = await store.read((tx) => find(tx, params.id, now()));
+      const { vm, reach } = await waitFor(parts, id, query.until, query.timeout * 1000, caller.signal);
+      if (reach.is === 'unreachable') throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why });
+      if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: params.id });
+      return store.read(async (tx) => document<'vm.wait'>({ reached: reach.is === 'reached', vm: await view(tx, vm) }));
+    },
+    'vm.proof': async ({ params }) =>
+      store.read(async (tx) => {
+        const vm = await find(tx, params.id, now());
+        const boot = vm.claim ? await tx.boot(vm.claim.id) : (await tx.boots({ vm: vm.id, limit: 1 }))[0];
+        return document<'vm.proof'>({ vm: await view(tx, vm), boot: boot?.id ?? null, proof: boot?.proof ?? null });
+      }),
+    'vm.start': act('vm.start'),
+    'vm.stop': act('vm.stop'),
+    'vm.pause': act('vm.pause'),
+    'vm.resume': act('vm.resume'),
+    'vm.verify': act('vm.verify'),
+    'vm.delete': act('vm.delete'),
+    'vm.exec': async ({ params, body }, caller) => {
+      const vm = await store.read((tx) => find(tx, params.id, now()));
+      const state = stateOf(vm);
+      if (!allowedIn[state].includes('exec')) throw new FaultError('vm-state-forbids', { action: 'exec', allowed: statesFor('exec'), id: vm.name, state });
+      const frames = await host.exec(vm, body, caller.signal);
+      return { is: 'stream', contentType: 'application/x-ndjson', chunks: lines(frames) };
+    },
+    'vm.console': async ({ params, query }, caller) => {
+      const boot = await store.read(async (tx) => {
+        if (query.boot !== undefined) return tx.boot(query.boot);
+        const vm = await find(tx, params.id, now());
+        return (await tx.boots({ vm: vm.id, limit: 1 }))[0];
+      });
+      if (boot === undefined) throw new FaultError('not-found', { noun: 'boot of', id: query.boot ?? params.id });
+      const chunks = host.console(boot.id, { from: query.from ?? null, follow: query.follow === 'true', signal: caller.signal });
+      return { is: 'stream', contentType: 'application/octet-stream', chunks, headers: { 'linstock-boot': boot.id } };
+    },
+  };
+}
+
+async function create(tx: Tx, parts: Parts, spec: VmSpec, by: string, goldens: Parameters<typeof planVm>[1]['goldens']): Promise<{ vm: Vm; operation: Operation }> {
+  const now = parts.now();
+  const id = parts.ids.next('vm', now);
+  const name = spec.name ?? id.replace('vm_', 'vm-').slice(0, 24);
+  const [taken] = await tx.vmsNamed(name);
+  if (taken) throw new FaultError('vm-name-taken', { name, id: taken.id });
+  const settings = planVm(spec, { goldens, networks: await tx.networks(), vmm: parts.vmm, mark: parts.host.mark, id });
+  const wish: Wish = spec.start ? 'running' : 'stopped';
+  const vm: Vm = {
+    id, name, settings, wish, wishNo: 1, wishBy: by, phase: 'new', claim: null, verified: null, reprove: false, paused: false,
+    deadline: null, stumble: null, fault: null, createdAt: now, version: 1,
+  };
+  const operation: Operation = { id: parts.ids.next('op', now), kind: 'vm.create', subject: id, by, state: 'running', openedAt: now, endedAt: null, fault: null };
+  return { vm, operation };
+}
+
+/** By id, or by a name that one VM bears. */
+export async function find(tx: Reader, given: string, now: number): Promise<Vm> {
+  if (isId('vm', given)) {
+    const vm = await tx.vm(given);
+    if (vm && !(vm.phase === 'gone' && vm.createdAt < now - dayMs * 7)) return vm;
+    throw new FaultError('not-found', { noun: 'VM', id: given });
+  }
+  const [vm, other] = await tx.vmsNamed(given);
+  if (other) throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
+  if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: given });
+  return vm;
+}
+
+function statesFor(action: VmAction): string {
+  const states = Object.entries(allowedIn).filter(([, actions]) => actions.includes(action));
+  return states.map(([state]) => state).join(' or ');
+}
+
+async function* lines(frames: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const frame of frames) yield `${JSON.stringify(frame)}\n`;
+}

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FaultError } from '@linstock/contract';
+import { Paths, startDetached } from '@linstock/host';
+import { clone } from './build-info.ts';
+import { clock } from './clock.ts';
+import { readServing, type Serving } from './lock.ts';
+
+/** A controller starts in half a second; making its bridge and reading its sources may take longer on a busy machine. */
+const startMs = 30_000;
+
+/** The controller that serves a folder, if one answers. */
+export async function findRunning(stateFolder: string, signal: AbortSignal): Promise<Serving | null> {
+  const serving = await readServing(new Paths(stateFolder));
+  return serving && (await answers(serving, stateFolder, signal)) ? serving : null;
+}
+
+async function answers(serving: Serving, stateFolder: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const reply = await fetch(`${serving.url}/v1/health`, { signal: AbortSignal.any([signal, AbortSignal.timeout(3_000)]) });
+    return reply.ok && ((await reply.json()) as { stateFolder?: string }).stateFolder === stateFolder;
+  } catch {
+    return false; // nobody listens there: the file is what a killed controller left
+  }
+}
+
+/** Starts the controller detached and waits until its health answers; one that runs is kept. */
+export async function startInBackground(options: {
+  stateFolder: string;
+  port: number;
+  environment: Record<string, string | undefined>;
+  signal: AbortSignal;
+}): Promise<{ url: string; pid: number; already: boolean }> {
+  const { stateFolder, signal } = options;
+  const running = await findRunning(stateFolder, signal);
+  if (running) return { url: running.url, pid: running.pid, already: true };
+  const errors = join(stateFolder, 'controller.err');
+  const env = Object.fromEntries(Object.entries(options.environment).filter(([key, value]) => value !== undefined && /^(LINSTOCK_|PATH$|HOME$|LANG$|TMPDIR$)/.test(key))) as Record<string, string>;
+  const argv = [process.execPath, join(clone, 'packages/cli/main.ts'), 'serve', '--port', String(options.port), '--errors-to', errors] as const;
+  // its standard output stays open as long as it lives: what ends the wait is that its health answers
+  const serving = new AbortController();
+  const whole = AbortSignal.any([signal, serving.signal]);
+  const start = startDetached(argv as unknown as [string, ...string[]], { env: { ...env, LINSTOCK_STATE: stateFolder }, timeoutMs: startMs, signal: whole });
+  const left = start.then((how) => (how.is === 'late' ? null : how));
+  const until = clock.now() + startMs;
+  try {
+    while (!signal.aborted && clock.now() < until) {
+      const found = await findRunning(stateFolder, signal);
+      if (found) return { url: found.url, pid: found.pid, already: false };
+      const gone = await Promise.race([left, clock.sleep(50, signal).then(() => null)]);
+      if (gone?.is === 'missing') throw new FaultError('daemon-unreachable', { url: stateFolder, hint: gone.errno });
+      if (gone?.is === 'closed') throw new FaultError('daemon-unreachable', { url: stateFolder, hint: (await lastWords(errors)) ?? 'it ended without a word' });
+    }
+  } finally {
+    serving.abort();
+  }
+  throw new FaultError('daemon-unreachable', { url: stateFolder, hint: (await lastWords(errors)) ?? `it did not answer; ${join(stateFolder, 'controller.log')} may say why` });
+}
+
+async function lastWords(path: string): Promise<string | null> {
+  try {
+    const text = (await readFile(path, 'utf8')).trim();
+    return text === '' ? null : (text.split('\n').at(-1) ?? null);
+  } catch {
+    return null; // it has not failed: no words
+  }
+}

@@ -1,0 +1,137 @@
+import { FaultError, type HostFacts, type HostId, type Network } from '@linstock/contract';
+import { bridgeName, decideVm, type Store } from '@linstock/core';
+import { BridgeNetworks, ImageStore, LocalHost, makeVmm, type Paths } from '@linstock/host';
+import { openStore } from '@linstock/store';
+import type { Handlers } from './api/app.ts';
+import { handlersOf } from './api/handlers.ts';
+import type { Parts } from './api/parts.ts';
+import { SourceDigest, readCommit, readVersion } from './build-info.ts';
+import { clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { Engine } from './engine.ts';
+import { ids, random } from './ids.ts';
+import { openInstallation } from './installation.ts';
+import { Reclaim } from './reclaim.ts';
+
+/** The reclaim pass runs this often, and at start. */
+const reclaimEveryMs = 60_000;
+/** Most of a turn is waiting for tools and the guest. */
+const turnsAtOnce = 32;
+
+export type ControllerLog = { info(entry: object, text: string): void; error(entry: object, text: string): void };
+
+export type Controller = {
+  handlers: Handlers;
+  parts: Parts;
+  store: Store;
+  mark: string;
+  token: string;
+  version: string;
+  paths: Paths;
+  /** Works until the signal fires; rejects on a bug. */
+  run(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+};
+
+/**
+ * Everything wired together, without a socket: the server puts HTTP before it, a program may use it as a library.
+ * The only place that builds.
+ */
+export async function openController(config: Config, facts: HostFacts, log: ControllerLog): Promise<Controller> {
+  const installation = await openInstallation(config.stateFolder, clock.now());
+  const { paths, mark } = installation;
+  const store = await openStore({ url: `sqlite:${paths.database}`, ids, random });
+  try {
+    const images = new ImageStore({ folder: paths.images, now: clock.now });
+    await images.open();
+    const bridged = (config.network ?? (facts.root ? 'bridge' : 'user')) === 'bridge';
+    const networks = bridged ? new BridgeNetworks({ mark, stateFolder: paths.network }) : null;
+    const vmm = makeVmm({ name: config.vmm, mark, paths, facts });
+    const id: HostId = `host_${mark}`;
+    const host = new LocalHost({ id, mark, paths, vmm, networks, images, accelerator: facts.accelerator, egressProbe: config.egressProbe, bootsAtOnce: facts.accelerator === 'tcg' ? Math.max(1, facts.cores) : 64, now: clock.now, sleep: clock.sleep });
+    const network = await ensureDefaultNetwork(store, config, mark, bridged);
+    await store.write('host facts', (tx) => tx.keepHostFacts(id, facts));
+    if (networks) {
+      const refused = await networks.preflight(network);
+      if (refused) throw new FaultError(refused.code, refused.data);
+      await networks.ensureNetwork(network);
+    }
+    const sources = new SourceDigest();
+    const version = await readVersion();
+    const parts: Parts = {
+      store, ids, vmm: vmm.name, now: clock.now, sleep: clock.sleep,
+      host: {
+        mark,
+        facts: async () => facts,
+        bootDetails: async (record) => {
+          const known = await store.read((tx) => tx.networks());
+          return host.bootDetails(record, known.find((n) => n.index === record.networkIndex));
+        },
+        console: (boot, options) => host.console(boot, options),
+        exec: (vm, order, signal) => host.exec(vm, order, signal),
+        goldens: () => host.goldens(),
+      },
+      build: { version, commit: await readCommit(), startedAt: clock.now(), pid: process.pid, stateFolder: paths.state, running: await sources.read(), onDisk: () => sources.read() },
+    };
+    const engine = new Engine({
+      store, worker: `${process.pid}-${ids.next('evt', clock.now())}`, atOnce: turnsAtOnce, now: clock.now, sleep: clock.sleep,
+      program: { observe: (vm) => host.observe(vm), decide: decideVm, perform: (step, vm, ticket) => host.perform(step, vm, ticket) },
+      onTurn: (vm, turn) => log.info({ vm: vm.id, phase: vm.phase, ...turn }, 'turn'),
+    });
+    const reclaim = new Reclaim({ store, host, mark, now: clock.now });
+    return {
+      handlers: handlersOf(parts),
+      parts, store, mark, token: installation.token, version, paths,
+      run: async (signal) => {
+        const over = new AbortController();
+        const both = AbortSignal.any([signal, over.signal]);
+        const chores = [follow(host, store, both), everyMinute(reclaim, networks, network, both, log)];
+        try {
+          await Promise.race([engine.run(both), ...chores.map((c) => c.then(() => new Promise<never>(() => {})))]);
+        } finally {
+          over.abort();
+          await Promise.allSettled(chores);
+        }
+      },
+      close: () => store.close(),
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Hints wake their VM; nothing rests on them. */
+async function follow(host: LocalHost, store: Store, signal: AbortSignal): Promise<void> {
+  for await (const vm of host.hints(signal)) await store.wake(vm, clock.now());
+}
+
+/** What holds for the network and the marks is made true again and again: start is the ordinary loop. */
+async function everyMinute(reclaim: Reclaim, networks: BridgeNetworks | null, network: Network, signal: AbortSignal, log: ControllerLog): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await networks?.ensureNetwork(network, signal);
+      const { removed } = await reclaim.pass();
+      if (removed.length > 0) log.info({ removed }, 'removed what nobody claims');
+    } catch (error) {
+      if (signal.aborted) return;
+      log.error({ err: error }, 'the reclaim pass failed; it is repeated in a minute'); // a tool failed: the pass is level-triggered
+    }
+    await clock.sleep(reclaimEveryMs, signal);
+  }
+}
+
+async function ensureDefaultNetwork(store: Store, config: Config, mark: string, bridged: boolean): Promise<Network> {
+  return store.write('default network', async (tx) => {
+    const known = await tx.network('default');
+    if (known) return known;
+    const base = config.subnet.split('/')[0] ?? '';
+    const gateway = base.replace(/\.(\d+)$/, (_, last: string) => `.${Number(last) + 1}`);
+    const network: Network = {
+      id: ids.next('net', clock.now()), index: 0, name: 'default', kind: bridged ? 'bridge' : 'user', subnet: config.subnet, gateway,
+      bridge: bridged ? bridgeName(mark, 0) : null, egress: bridged, isolated: true,
+    };
+    await tx.addNetwork(network);
+    return network;
+  });
+}

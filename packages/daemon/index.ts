@@ -1,0 +1,12 @@
+export { buildApp } from './api/app.ts';
+export { handlersOf } from './api/handlers.ts';
+export type { Parts } from './api/parts.ts';
+export { findRunning, startInBackground } from './background.ts';
+export { readConfig, type Config } from './config.ts';
+export { openController, type Controller } from './controller.ts';
+export { Engine, type EngineParts, type Program } from './engine.ts';
+export { prepare, type Prepared } from './prepare.ts';
+export { purge, stop } from './purge.ts';
+export { Reclaim } from './reclaim.ts';
+export { serve } from './serve.ts';
+export { exec } from '@linstock/host';

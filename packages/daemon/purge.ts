@@ -1,0 +1,56 @@
+import type { BootId } from '@linstock/contract';
+import { BridgeNetworks, removeTree, Units } from '@linstock/host';
+import { clock } from './clock.ts';
+import { openInstallation } from './installation.ts';
+import { lockFolder, readServing } from './lock.ts';
+import type { Progress } from './prepare.ts';
+
+const stopMs = 20_000;
+
+/** Ends the controller of a folder and waits until it has let go of it. VMs go on running. */
+export async function stop(o: { stateFolder: string; signal: AbortSignal }): Promise<{ stopped: boolean }> {
+  const { paths } = await openInstallation(o.stateFolder, clock.now());
+  const until = clock.now() + stopMs;
+  let asked = false;
+  for (;;) {
+    const lock = await lockFolder(paths).catch(() => null); // held: the controller is still there
+    if (lock) {
+      await lock.release();
+      return { stopped: asked };
+    }
+    const serving = await readServing(paths);
+    if (serving && !asked) {
+      process.kill(serving.pid, 'SIGTERM');
+      asked = true;
+    }
+    if (clock.now() > until || o.signal.aborted) return lockFolder(paths).then((l) => l.release().then(() => ({ stopped: true })));
+    await clock.sleep(50, o.signal);
+  }
+}
+
+/**
+ * Leaves nothing of an installation: VMs, namespaces, links, rules, cgroups, state. Everything is found by the mark on
+ * the host, not by what the database remembers, so it works for an installation that is half made or broken as well.
+ */
+export async function purge(o: { stateFolder: string; signal: AbortSignal; progress: Progress }): Promise<{ removed: readonly string[] }> {
+  await stop(o);
+  const { paths, mark } = await openInstallation(o.stateFolder, clock.now());
+  const removed: string[] = [];
+  const units = Units.open({ mark, ends: paths.ends });
+  const boots = units.names();
+  for (const [done, boot] of boots.entries()) {
+    o.progress({ name: 'end VMs', done, total: boots.length });
+    while ((await units.end(boot as BootId, paths.boot(boot), o.signal)).is === 'busy') o.progress({ name: `end ${boot}` });
+    removed.push(boot);
+  }
+  units.dropFolder();
+  if (process.getuid?.() === 0) {
+    o.progress({ name: 'remove the network' });
+    const networks = new BridgeNetworks({ mark, stateFolder: paths.network });
+    removed.push(...(await networks.inventory(o.signal)).map((thing) => `${thing.kind} ${thing.name}`));
+    await networks.purge(o.signal);
+  }
+  await removeTree(o.stateFolder);
+  removed.push(o.stateFolder);
+  return { removed };
+}

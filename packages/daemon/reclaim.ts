@@ -1,0 +1,57 @@
+import type { Host, Marked, Store } from '@linstock/core';
+import { slotName } from '@linstock/core';
+
+/** How long something marked as ours and claimed by nobody is left alone: a claim may just be on its way. */
+const graceMs = 30_000;
+
+/**
+ * The pass that runs at start, every minute, and is the same in both: compare what bears our mark with what the
+ * store knows, remove what nobody claims, and wake every VM that is not gone. There is no recovery mode.
+ */
+export class Reclaim {
+  readonly #parts: { store: Store; host: Host; mark: string; now(): number };
+  /** unclaimed things and when they were first seen so; forgetting them costs one grace time */
+  readonly #unclaimed = new Map<string, number>();
+
+  constructor(parts: { store: Store; host: Host; mark: string; now(): number }) {
+    this.#parts = parts;
+  }
+
+  async pass(): Promise<{ removed: readonly Marked[] }> {
+    const { store, host, now } = this.#parts;
+    const there = await host.inventory();
+    const known = await this.#claimed();
+    const orphans = there.filter((m) => !known.has(m.owner));
+    const keys = new Set(orphans.map(keyOf));
+    for (const key of this.#unclaimed.keys()) if (!keys.has(key)) this.#unclaimed.delete(key);
+    const removed: Marked[] = [];
+    for (const orphan of orphans) {
+      const since = this.#unclaimed.get(keyOf(orphan));
+      if (since === undefined) {
+        this.#unclaimed.set(keyOf(orphan), now());
+        await store.write('orphan', (tx) => tx.emit('reclaim.unclaimed', orphan.owner, { ...orphan }, now()));
+      } else if (now() - since >= graceMs && (await host.remove(orphan, async () => !(await this.#claimed()).has(orphan.owner)))) {
+        removed.push(orphan);
+        this.#unclaimed.delete(keyOf(orphan));
+        await store.write('removed', (tx) => tx.emit('reclaim.removed', orphan.owner, { ...orphan, why: 'nobody claimed it' }, now()));
+      }
+    }
+    await store.wake('all', now());
+    return { removed };
+  }
+
+  /** Every owner that the store stands for: VMs that are not gone, their boots, and the slots they hold. */
+  async #claimed(): Promise<ReadonlySet<string>> {
+    const { store, mark } = this.#parts;
+    return store.read(async (tx) => {
+      const owners = new Set<string>();
+      for (const vm of await tx.vms()) {
+        owners.add(vm.id);
+        if (vm.claim) owners.add(vm.claim.id).add(slotName(mark, vm.settings.network.index, vm.claim.slot));
+      }
+      return owners;
+    });
+  }
+}
+
+const keyOf = (m: Marked): string => `${m.kind} ${m.name}`;

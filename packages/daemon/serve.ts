@@ -1,0 +1,42 @@
+import { rm } from 'node:fs/promises';
+import pino from 'pino';
+import { closeInheritedFiles, ensureFolder, Paths, surveyHost, writeDurably } from '@linstock/host';
+import { buildApp } from './api/app.ts';
+import { clock } from './clock.ts';
+import { readConfig, type Config } from './config.ts';
+import { openController } from './controller.ts';
+import { ids } from './ids.ts';
+import { lockFolder } from './lock.ts';
+
+export type ServeOptions = { stateFolder: string; listen: { host: string; port: number }; environment: Record<string, string | undefined>; signal: AbortSignal };
+
+/** Runs the controller in the foreground until the signal fires. Throws a fault when it cannot; rejects on a bug. */
+export async function serve(options: ServeOptions): Promise<void> {
+  closeInheritedFiles();
+  const config: Config = { ...readConfig(options.environment), stateFolder: options.stateFolder };
+  const paths = new Paths(config.stateFolder);
+  await ensureFolder(config.stateFolder);
+  const lock = await lockFolder(paths);
+  const log = pino({ base: null }, pino.destination({ dest: paths.log, sync: false, mkdir: true }));
+  try {
+    const { facts } = await surveyHost({ qemu: config.qemu, paths, accelerator: config.accelerator, now: clock.now(), signal: options.signal });
+    const controller = await openController(config, facts, log);
+    const app = buildApp({
+      handlers: controller.handlers, version: controller.version, token: controller.token, now: clock.now,
+      nextRequestId: () => ids.next('evt', clock.now()).replace('evt_', 'req_'),
+      log: ({ error, ...entry }) => (error === undefined ? log.info(entry, 'request') : log.error({ ...entry, err: error }, 'bug')),
+    });
+    try {
+      const url = await app.listen({ host: options.listen.host, port: options.listen.port });
+      await writeDurably(paths.serving, `${JSON.stringify({ url, pid: process.pid, token: controller.token, startedAt: clock.now() })}\n`, 0o600);
+      log.info({ url, mark: controller.mark }, 'serving');
+      await controller.run(options.signal);
+    } finally {
+      await app.close();
+      await controller.close();
+      await rm(paths.serving, { force: true });
+    }
+  } finally {
+    await lock.release();
+  }
+}

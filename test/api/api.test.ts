@@ -1,0 +1,224 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Problem, VmView } from '@linstock/contract';
+import { simApi } from './sim-api.ts';
+
+let api: Awaited<ReturnType<typeof simApi>>;
+beforeEach(async () => {
+  api = await simApi();
+});
+afterEach(async () => {
+  expect(api.bugs).toEqual([]);
+  await api.close();
+});
+
+type Sent = { status: number; body: unknown; headers: Record<string, unknown> };
+async function send(method: 'GET' | 'POST' | 'DELETE', url: string, body?: unknown, headers: Record<string, string> = {}): Promise<Sent> {
+  const reply = await api.app.inject({ method, url, headers, ...(body === undefined ? {} : { payload: body as object }) });
+  const json = String(reply.headers['content-type']).includes('json') && !String(reply.headers['content-type']).includes('ndjson');
+  return { status: reply.statusCode, body: json ? reply.json() : reply.body, headers: reply.headers };
+}
+const vmOf = (sent: Sent): VmView => (sent.body as { vm: VmView }).vm;
+const problemOf = (sent: Sent): Problem => sent.body as Problem;
+const wait = { prefer: 'wait=60' };
+
+describe('creating a VM', () => {
+  it('answers 201 with the operation, and the VM is found by id and by name', async () => {
+    const made = await send('POST', '/v1/vms', { name: 'web' });
+    expect(made.status).toBe(201);
+    expect(made.headers.location).toMatch(/^\/v1\/operations\/op_/);
+    expect(vmOf(made)).toMatchObject({ name: 'web', state: 'creating', verified: 'unknown' });
+    expect((await send('GET', '/v1/vms/web')).body).toMatchObject({ id: vmOf(made).id });
+    expect((await send('GET', `/v1/vms/${vmOf(made).id}`)).headers.etag).toBe('"1"');
+  });
+
+  it('waits until verified when asked to', async () => {
+    const made = await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    expect(made.status).toBe(201);
+    expect(made.body).toMatchObject({ vm: { state: 'running', verified: 'proved', address: '192.168.100.2' }, goal: { is: 'reached' }, operation: { state: 'succeeded' } });
+  });
+
+  it('answers 202 when the wait is over before the goal, and the work goes on', async () => {
+    api.world.bootTicks = 100;
+    const made = await send('POST', '/v1/vms?until=running', { name: 'web' }, { prefer: 'wait=3' });
+    expect(made.status).toBe(202);
+    expect(made.body).toMatchObject({ goal: { is: 'not-yet' }, vm: { state: 'starting' } });
+  });
+
+  it('is no HTTP error when the guest panics: the fault is in the VM, and the wait ends at once', async () => {
+    api.world.panics = true;
+    const made = await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    expect(made.status).toBe(201);
+    expect(made.body).toMatchObject({ goal: { is: 'unreachable' }, vm: { fault: { code: 'guest-panicked' } } });
+    const later = await send('GET', '/v1/vms/web/wait?until=running&timeout=60');
+    expect(later.status).toBe(409);
+    expect(problemOf(later)).toMatchObject({ code: 'goal-unreachable', family: 'guest', retry: 'after-change' });
+  });
+
+  type Bad = [what: string, body: unknown, status: number, code: string, says: RegExp];
+  const bad: Bad[] = [
+    ['an unknown field', { kernelArgs: ['x'] }, 422, 'request-invalid', /kernelArgs is not a field/],
+    ['a nested unknown field', { bootArgs: { plus: [] } }, 422, 'request-invalid', /plus is not a field/],
+    ['a bad name', { name: 'Web!' }, 422, 'request-invalid', /a-z, 0-9/],
+    ['too little memory for any guest', { memoryMiB: 1 }, 422, 'request-invalid', /memoryMiB/],
+    ['too little memory for this guest', { memoryMiB: 16 }, 422, 'guest-too-small', /at least/],
+    ['an unknown golden', { golden: 'nope' }, 404, 'golden-unknown', /there are: /],
+    ['an unknown version', { golden: 'tiny@99' }, 404, 'golden-unknown', /tiny@99/],
+    ['an unknown network', { network: 'nope' }, 404, 'network-unknown', /default/],
+    ['a newline in an argument', { bootArgs: { add: ['a=b\nc'] } }, 422, 'boot-args-invalid', /newline|control/],
+    ['an undefined in an argument', { bootArgs: { add: ['foo=undefined'] } }, 422, 'boot-args-invalid', /undefined/],
+    ['an unresolved placeholder', { bootArgs: { add: ['foo={bar}'] } }, 422, 'boot-args-invalid', /bar/],
+    ['an unbalanced quote', { bootArgs: { add: ['foo="bar'] } }, 422, 'boot-args-invalid', /quote/],
+    ['a key that is there already', { bootArgs: { add: ['root=/dev/vdb'] } }, 422, 'boot-args-invalid', /replace/],
+    ['a replacement of nothing', { bootArgs: { replace: ['nosuch=1'] } }, 422, 'boot-args-invalid', /nosuch/],
+  ];
+  it.each(bad)('refuses %s with one clear sentence and changes nothing', async (_, body, status, code, says) => {
+    const before = await api.store.read((tx) => tx.eventBounds());
+    const reply = await send('POST', '/v1/vms', body);
+    expect(reply.status).toBe(status);
+    expect(reply.headers['content-type']).toContain('application/problem+json');
+    expect(problemOf(reply)).toMatchObject({ code, status, requestId: expect.stringMatching(/^req_/) });
+    expect(problemOf(reply).detail).toMatch(says);
+    expect((await send('GET', '/v1/vms')).body).toMatchObject({ items: [] });
+    expect(await api.store.read((tx) => tx.eventBounds())).toEqual(before);
+  });
+
+  it('refuses a name that is taken, and says by whom', async () => {
+    const first = await send('POST', '/v1/vms', { name: 'web' });
+    const second = await send('POST', '/v1/vms', { name: 'web' });
+    expect(second.status).toBe(409);
+    expect(problemOf(second).detail).toContain(vmOf(first).id);
+  });
+
+  it('refuses a body over the limit and one that is not JSON', async () => {
+    const large = await api.app.inject({ method: 'POST', url: '/v1/vms', headers: { 'content-type': 'application/json' }, payload: `{"name":"${'x'.repeat(10_000_000)}"}` });
+    expect(large.statusCode).toBe(413);
+    expect(large.json()).toMatchObject({ code: 'request-too-large' });
+    for (const payload of ['{', 'null nil']) {
+      const broken = await api.app.inject({ method: 'POST', url: '/v1/vms', headers: { 'content-type': 'application/json' }, payload });
+      expect(broken.statusCode).toBe(400);
+      expect(broken.json()).toMatchObject({ code: 'request-not-json' });
+    }
+    const text = await api.app.inject({ method: 'POST', url: '/v1/vms', headers: { 'content-type': 'text/plain' }, payload: 'x' });
+    expect(text.json()).toMatchObject({ code: 'request-not-json' });
+  });
+});
+
+describe('idempotency keys', () => {
+  const key = { 'idempotency-key': 'k1' };
+  it('give the same VM for the same body', async () => {
+    const first = await send('POST', '/v1/vms', { name: 'web' }, key);
+    const again = await send('POST', '/v1/vms', { name: 'web' }, key);
+    expect(again.headers['idempotent-replayed']).toBe('true');
+    expect(vmOf(again).id).toBe(vmOf(first).id);
+    expect((await send('GET', '/v1/vms')).body).toMatchObject({ items: [{ name: 'web' }] });
+  });
+  it('are refused for another body', async () => {
+    await send('POST', '/v1/vms', { name: 'web' }, key);
+    expect(problemOf(await send('POST', '/v1/vms', { name: 'other' }, key))).toMatchObject({ code: 'idempotency-key-reused', status: 422 });
+  });
+  it('count per route: the same key may start one VM and create another', async () => {
+    await send('POST', '/v1/vms?until=running', { name: 'web' }, { ...key, ...wait });
+    expect((await send('POST', '/v1/vms/web/actions/stop', {}, key)).status).toBe(202);
+  });
+  it('make one VM even when sent twice at once', async () => {
+    const both = await Promise.all([send('POST', '/v1/vms', { name: 'web' }, key), send('POST', '/v1/vms', { name: 'web' }, key)]);
+    expect(vmOf(both[0]).id).toBe(vmOf(both[1]).id);
+  });
+});
+
+describe('actions', () => {
+  beforeEach(async () => {
+    await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+  });
+
+  it('pause, resume, stop, start and delete, each as wished', async () => {
+    expect(vmOf(await send('POST', '/v1/vms/web/actions/pause?until=paused', {}, wait)).state).toBe('paused');
+    expect(vmOf(await send('POST', '/v1/vms/web/actions/resume?until=running', {}, wait)).state).toBe('running');
+    expect(vmOf(await send('POST', '/v1/vms/web/actions/stop?until=stopped', {}, wait)).state).toBe('stopped');
+    expect(vmOf(await send('POST', '/v1/vms/web/actions/start?until=verified', {}, wait)).state).toBe('running');
+    expect(vmOf(await send('DELETE', '/v1/vms/web?until=deleted', undefined, wait)).state).toBe('deleted');
+    expect(api.world.left()).toEqual({ disks: [], slots: [], units: [] });
+    expect((await send('GET', '/v1/boots')).body).toMatchObject({ items: [{ end: { reason: 'wished-absent' } }, { end: { reason: 'wished-stopped' } }] });
+  });
+
+  it('are refused where the state forbids them, saying which state allows them', async () => {
+    const reply = await send('POST', '/v1/vms/web/actions/start', {});
+    expect(problemOf(reply)).toMatchObject({ status: 409, code: 'vm-state-forbids', detail: 'start needs a VM that is stopped or failed; web is running.' });
+  });
+
+  it('verify looks again', async () => {
+    const again = await send('POST', '/v1/vms/web/actions/verify?until=verified', {}, wait);
+    expect(again.body).toMatchObject({ goal: { is: 'reached' }, operation: { kind: 'vm.verify', state: 'succeeded' } });
+  });
+
+  it('are refused when If-Match names an older version', async () => {
+    expect(problemOf(await send('POST', '/v1/vms/web/actions/stop', {}, { 'if-match': '"1"' }))).toMatchObject({ status: 412, code: 'version-stale' });
+    const etag = String((await send('GET', '/v1/vms/web')).headers.etag);
+    expect((await send('POST', '/v1/vms/web/actions/stop', {}, { 'if-match': etag })).status).toBe(202);
+  });
+
+  it('delete may be repeated', async () => {
+    expect((await send('DELETE', '/v1/vms/web')).status).toBe(202);
+    expect((await send('DELETE', '/v1/vms/web')).status).toBe(202);
+    expect(vmOf(await send('DELETE', '/v1/vms/web?until=deleted', undefined, wait)).state).toBe('deleted');
+    expect(problemOf(await send('DELETE', '/v1/vms/nosuch')).code).toBe('not-found');
+  });
+
+  it('exec streams frames, the last one with the exit code', async () => {
+    const reply = await send('POST', '/v1/vms/web/actions/exec', { argv: ['true'] });
+    expect(String(reply.body).trim().split('\n').map((l) => JSON.parse(l))).toMatchObject([{ stream: 'stdout' }, { exit: { code: 3 } }]);
+    expect(problemOf(await send('POST', '/v1/vms/web/actions/exec', { argv: [] })).code).toBe('request-invalid');
+  });
+});
+
+describe('reading', () => {
+  it('pages through many VMs without losing or doubling one', async () => {
+    for (let i = 0; i < 7; i += 1) await send('POST', '/v1/vms', { name: `vm${i}`, start: false });
+    const names: string[] = [];
+    let next = '';
+    do {
+      const page = (await send('GET', `/v1/vms?limit=3${next && `&after=${next}`}`)).body as { items: VmView[]; next: string | null };
+      names.push(...page.items.map((v) => v.name));
+      next = page.next ?? '';
+    } while (next !== '');
+    expect(names).toEqual(['vm0', 'vm1', 'vm2', 'vm3', 'vm4', 'vm5', 'vm6']);
+  });
+
+  it('lists events without a gap, and tells when they are gone', async () => {
+    await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    const { items } = (await send('GET', '/v1/events?limit=1000')).body as { items: { seq: number; type: string }[] };
+    expect(items.map((e) => e.seq)).toEqual(items.map((_, i) => i + 1));
+    expect(items.map((e) => e.type)).toContain('vm.phase');
+    expect(items.map((e) => e.type)).toContain('operation.ended');
+  });
+
+  it('says which network, host, golden, boot and operation there is', async () => {
+    const made = await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    expect((await send('GET', '/v1/networks/default')).body).toMatchObject({ leases: [{ vm: vmOf(made).id, address: '192.168.100.2' }] });
+    expect((await send('GET', '/v1/hosts')).body).toMatchObject({ items: [{ vms: 1 }] });
+    expect((await send('GET', '/v1/goldens/tiny')).body).toMatchObject({ name: 'tiny' });
+    expect((await send('GET', `/v1/boots/${vmOf(made).boot}`)).body).toMatchObject({ proof: { verified: 'proved' }, end: null });
+    expect((await send('GET', '/v1/vms/web/proof')).body).toMatchObject({ proof: { verified: 'proved' } });
+    expect((await send('GET', '/v1/vms/web/console')).body).toBe('hello');
+    expect((await send('GET', String(made.headers.location))).body).toMatchObject({ kind: 'vm.create', state: 'succeeded' });
+    expect((await send('GET', '/v1/health')).body).toMatchObject({ current: true, vms: 1 });
+  });
+
+  it('knows what is not there', async () => {
+    for (const url of ['/v1/vms/nosuch', '/v1/boots/nosuch', '/v1/operations/nosuch', '/v1/vms/nosuch/proof', '/v1/vms/nosuch/console']) {
+      expect(problemOf(await send('GET', url)), url).toMatchObject({ status: 404, code: 'not-found' });
+    }
+    expect(problemOf(await send('GET', '/v2/anything'))).toMatchObject({ status: 404, code: 'route-unknown' });
+    expect(problemOf(await send('GET', '/v1/vms?nosuch=1'))).toMatchObject({ status: 422, code: 'request-invalid' });
+  });
+});
+
+it('needs the token for everything but health', async () => {
+  const guarded = await simApi({ token: 'secret' });
+  const ask = async (url: string, headers: Record<string, string> = {}): Promise<number> => (await guarded.app.inject({ url, headers })).statusCode;
+  expect(await ask('/v1/health')).toBe(200);
+  expect(await ask('/v1/vms')).toBe(401);
+  expect(await ask('/v1/vms', { authorization: 'Bearer wrong' })).toBe(401);
+  expect(await ask('/v1/vms', { authorization: 'Bearer secret' })).toBe(200);
+  await guarded.close();
+});

@@ -1,0 +1,60 @@
+import { decideVm, type Store } from '@linstock/core';
+import { buildApp, Engine, handlersOf, type Parts } from '@linstock/daemon';
+import { openStore } from '@linstock/store';
+import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';
+
+/**
+ * The API as a function, over the real store, the real engine and the simulated host. Time moves when a test says so,
+ * except that waiting requests drive the engine themselves: a wait that nobody works for would never end.
+ */
+export async function simApi(options: { token?: string } = {}) {
+  const world = new SimWorld();
+  const ids = testIds();
+  const store: Store = await openStore({ url: 'sqlite::memory:', ids, random: () => 0.5 });
+  await store.write('network', (tx) => tx.addNetwork(aNetwork()));
+  let now = 1_700_000_000_000;
+  const host = new SimHost({ world, power: new Fuse(null) });
+  const program = { observe: host.observe.bind(host), decide: decideVm, perform: host.perform.bind(host) };
+  const engine = new Engine({ store, program, now: () => now, sleep: never, worker: 'w', atOnce: 4 });
+
+  /** One tick of the world and one look at everything that is due. */
+  const turn = async (): Promise<void> => {
+    now += 250;
+    world.tick();
+    await engine.tick(new AbortController().signal);
+  };
+  const parts: Parts = {
+    store, ids, vmm: 'stub', now: () => now,
+    sleep: async (_ms, signal) => {
+      if (!signal.aborted) await turn();
+    },
+    host: {
+      mark: 'beef',
+      facts: async () => someHostFacts(),
+      bootDetails: async () => ({ requestedArgs: ['console=ttyS0'], addedArgs: [], effectiveArgs: null, address: '192.168.100.2', mac: '02:fc:c0:a8:64:02', consoleBytes: 5, reached: [] }),
+      console: async function* () {
+        yield Buffer.from('hello');
+      },
+      exec: async () => frames(),
+      goldens: async () => [aGolden()],
+    },
+    build: { version: '0.0.0', commit: null, startedAt: now, pid: 1, stateFolder: '/nowhere', running: 'a', onDisk: async () => 'a' },
+  };
+  let requests = 0;
+  const bugs: unknown[] = [];
+  const app = buildApp({
+    handlers: handlersOf(parts), version: '0.0.0', token: options.token ?? null, now: () => now,
+    nextRequestId: () => `req_${(requests += 1)}`,
+    log: ({ error }) => {
+      if (error !== undefined) bugs.push(error);
+    },
+  });
+  return { app, store, world, turn, bugs, close: async () => (await app.close(), store.close()) };
+}
+
+async function* frames() {
+  yield { stream: 'stdout' as const, data: Buffer.from('out').toString('base64') };
+  yield { exit: { code: 3, signal: null, timedOut: false } };
+}
+
+const never = (_ms: number, signal: AbortSignal): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
