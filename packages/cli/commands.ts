@@ -1,0 +1,61 @@
+/** Every command, in the order in which the help shows them. */
+import type { Command } from './command.ts';
+import { bootList } from './commands/boot/list.ts';
+import { bootShow } from './commands/boot/show.ts';
+import { completionCommand } from './commands/completion.ts';
+import { down } from './commands/down.ts';
+import { events } from './commands/events.ts';
+import { goldenList } from './commands/golden/list.ts';
+import { goldenShow } from './commands/golden/show.ts';
+import { health } from './commands/health.ts';
+import { hostShow } from './commands/host/show.ts';
+import { networkList } from './commands/network/list.ts';
+import { networkShow } from './commands/network/show.ts';
+import { operationShow } from './commands/operation/show.ts';
+import { serve } from './commands/serve.ts';
+import { test } from './commands/test.ts';
+import { up } from './commands/up.ts';
+import { version } from './commands/version.ts';
+import { vmConsole } from './commands/vm/console.ts';
+import { vmCreate } from './commands/vm/create.ts';
+import { vmDelete } from './commands/vm/delete.ts';
+import { vmExec } from './commands/vm/exec.ts';
+import { vmList } from './commands/vm/list.ts';
+import { vmPause } from './commands/vm/pause.ts';
+import { vmProof } from './commands/vm/proof.ts';
+import { vmResume } from './commands/vm/resume.ts';
+import { vmShow } from './commands/vm/show.ts';
+import { vmStart } from './commands/vm/start.ts';
+import { vmStop } from './commands/vm/stop.ts';
+import { vmVerify } from './commands/vm/verify.ts';
+
+export const commands: readonly Command[] = [
+  up,
+  down,
+  vmCreate,
+  vmList,
+  vmShow,
+  vmProof,
+  vmConsole,
+  vmExec,
+  vmStart,
+  vmStop,
+  vmPause,
+  vmResume,
+  vmVerify,
+  vmDelete,
+  bootList,
+  bootShow,
+  goldenList,
+  goldenShow,
+  networkList,
+  networkShow,
+  hostShow,
+  operationShow,
+  events,
+  health,
+  serve,
+  version,
+  test,
+  completionCommand(() => commands),
+];

@@ -1,0 +1,133 @@
+import { expect, test } from 'vitest';
+import { FaultError } from '@linstock/contract';
+import type { Ran } from './daemon-face.ts';
+import { ensurePackages } from './host-install.ts';
+import { commandForAdministrator, hostPackages, installArguments, isStaticElf, missingPackages, type Look } from './host-packages.ts';
+import { Out } from './out.ts';
+import { memorySink } from './testing/sink.ts';
+
+const everything = [...hostPackages.flatMap((one) => one.tools), 'apt-get'];
+const look = (some: { lacks?: readonly string[]; root?: boolean; busyboxIsStatic?: boolean } = {}): Look => ({
+  present: (tool) => everything.includes(tool) && !(some.lacks ?? []).includes(tool),
+  busyboxIsStatic: some.busyboxIsStatic ?? true,
+  root: some.root ?? true,
+});
+const names = (one: Look): string[] => missingPackages(one).map((item) => item.package);
+
+test.each<[string, Parameters<typeof look>[0], string[]]>([
+  ['a complete host', {}, []],
+  ['no QEMU', { lacks: ['qemu-system-x86_64'] }, ['qemu-system-x86']],
+  ['no go', { lacks: ['go'] }, ['golang-go']],
+  ['a busybox that needs a loader', { busyboxIsStatic: false }, ['busybox-static']],
+  ['one tool of a package is enough to miss it', { lacks: ['debugfs'] }, ['e2fsprogs']],
+  ['root needs no fakeroot', { lacks: ['fakeroot'] }, []],
+  ['an ordinary user does', { lacks: ['fakeroot'], root: false }, ['fakeroot']],
+  ['network tools are of no use to an ordinary user', { lacks: ['nft', 'ip', 'arping', 'ping'], root: false }, []],
+  ['network tools for root', { lacks: ['nft', 'ip', 'arping', 'ping'] }, ['iproute2', 'nftables', 'iputils-arping', 'iputils-ping']],
+])('%s', (_, some, packages) => expect(names(look(some))).toEqual(packages));
+
+test('every package has its reason, and the commands are exact', () => {
+  for (const one of hostPackages) expect(one.reason.length).toBeGreaterThan(10);
+  const missing = missingPackages(look({ lacks: ['nft', 'zstd'] }));
+  expect(commandForAdministrator(missing)).toBe("sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends zstd nftables'");
+  expect(installArguments(missing)).toEqual([
+    'apt-get',
+    'install',
+    '-y',
+    '--no-install-recommends',
+    '-o',
+    'Dpkg::Use-Pty=0',
+    'zstd',
+    'nftables',
+  ]);
+});
+
+export function elf(types: readonly number[]): Uint8Array {
+  const head = new Uint8Array(64 + 56 * types.length);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, 0x7f454c46);
+  head[4] = 2;
+  head[5] = 1;
+  view.setBigUint64(32, 64n, true);
+  view.setUint16(54, 56, true);
+  view.setUint16(56, types.length, true);
+  types.forEach((type, index) => view.setUint32(64 + 56 * index, type, true));
+  return head;
+}
+
+test('a static program has no interpreter; what is cut or no ELF is not static', () => {
+  expect(isStaticElf(elf([1, 1, 6]))).toBe(true);
+  expect(isStaticElf(elf([6, 3, 1]))).toBe(false);
+  expect(isStaticElf(elf([1, 1]).subarray(0, 100))).toBe(false);
+  expect(isStaticElf(new TextEncoder().encode('#!/bin/sh\n'.padEnd(80)))).toBe(false);
+});
+
+const ran = (code: number): Ran => ({
+  code,
+  timedOut: false,
+  aborted: false,
+  spawnError: null,
+  stderr: code === 0 ? '' : 'E: \u001B[31mUnable to locate package',
+});
+
+async function install(
+  looks: readonly Look[],
+  codes: readonly number[],
+  ask: ((question: string) => Promise<boolean>) | null = null,
+): Promise<{ argvs: (readonly string[])[]; said: string; result: readonly string[] | FaultError }> {
+  const argvs: (readonly string[])[] = [];
+  const stderr = memorySink();
+  const left = [...looks];
+  await using out = new Out({ stdout: memorySink(), stderr, json: false, colour: false, clock: { now: () => 0 }, timers: false });
+  const result = await ensurePackages({
+    look: () => Promise.resolve(left.length > 1 ? (left.shift() ?? look()) : (left[0] ?? look())),
+    exec: (argv) => {
+      argvs.push(argv);
+      return Promise.resolve(ran(codes[argvs.length - 1] ?? 0));
+    },
+    ask,
+    out,
+    signal: new AbortController().signal,
+  }).catch((error: unknown) => {
+    if (FaultError.is(error)) return error;
+    throw error;
+  });
+  return { argvs, said: stderr.text(), result };
+}
+
+test('nothing is missing: nothing is said or run', async () =>
+  expect(await install([look()], [])).toEqual({ argvs: [], said: '', result: [] }));
+
+test('what is missing is named with its reason, then installed', async () => {
+  const { argvs, said, result } = await install([look({ lacks: ['nft'] }), look()], [0]);
+  expect(argvs).toEqual([installArguments(missingPackages(look({ lacks: ['nft'] })))]);
+  expect(said).toContain('nftables         keeps guests apart and lets them out by NAT');
+  expect(result).toEqual(['nftables']);
+});
+
+test('the lists are refreshed only when the install failed', async () => {
+  const { argvs, result } = await install([look({ lacks: ['nft'] }), look()], [100, 0, 0]);
+  expect(argvs.map((argv) => argv[1])).toEqual(['install', 'update', 'install']);
+  expect(result).toEqual(['nftables']);
+});
+
+test('what cannot be installed is a fault when nothing boots without it, and shows why', async () => {
+  const { said, result } = await install([look({ lacks: ['nft'] })], [100, 100]);
+  expect(FaultError.is(result, 'host-lacks-tool')).toBe(true);
+  expect(said).toContain('apt-get: E: Unable to locate package\n');
+  expect((await install([look({ lacks: ['zstd'] })], [100, 100])).result).toEqual([]);
+});
+
+test('a no is a no', async () => {
+  const { argvs, result } = await install([look({ lacks: ['qemu-system-x86_64'] })], [], () => Promise.resolve(false));
+  expect(argvs).toEqual([]);
+  expect(FaultError.is(result) && result.fault.data).toMatchObject({ tool: 'qemu-system-x86_64' });
+});
+
+test('an ordinary user gets the one command for the administrator', async () => {
+  const { argvs, said, result } = await install([look({ lacks: ['busybox', 'fakeroot'], root: false, busyboxIsStatic: false })], []);
+  expect(argvs).toEqual([]);
+  expect(said).toContain("sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends busybox-static fakeroot'");
+  expect(FaultError.is(result, 'host-lacks-tool')).toBe(true);
+  expect((await install([look({ lacks: ['fakeroot'], root: false })], [])).result).toEqual([]);
+});

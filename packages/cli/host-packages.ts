@@ -1,0 +1,99 @@
+/** Pure: which Debian or Ubuntu packages a host still needs, each with its reason. */
+
+export type HostPackage = {
+  package: string;
+  /** programs by which it is known to be there; all must be found */
+  tools: readonly string[];
+  /** why, as said before it is installed */
+  reason: string;
+  who: 'all' | 'root' | 'user';
+  /** without it nothing boots, not even for an ordinary user */
+  indispensable: boolean;
+};
+
+/** What a program on the host is known to be. busybox alone can be there and still be of no use: in a guest it must be static. */
+export type Look = { present(tool: string): boolean; busyboxIsStatic: boolean; root: boolean };
+
+export const hostPackages: readonly HostPackage[] = [
+  { package: 'qemu-system-x86', tools: ['qemu-system-x86_64'], reason: 'runs the microVMs', who: 'all', indispensable: true },
+  { package: 'busybox-static', tools: ['busybox'], reason: 'is the userland of the golden image tiny', who: 'all', indispensable: true },
+  { package: 'golang-go', tools: ['go'], reason: 'compiles the guest agent', who: 'all', indispensable: true },
+  {
+    package: 'e2fsprogs',
+    tools: ['mke2fs', 'e2fsck', 'debugfs'],
+    reason: 'makes and checks root filesystems',
+    who: 'all',
+    indispensable: true,
+  },
+  {
+    package: 'fakeroot',
+    tools: ['fakeroot'],
+    reason: 'gives files in an image to root without being root',
+    who: 'user',
+    indispensable: false,
+  },
+  { package: 'cpio', tools: ['cpio'], reason: 'reads initial RAM disks', who: 'all', indispensable: false },
+  {
+    package: 'kmod',
+    tools: ['modprobe', 'modinfo'],
+    reason: 'finds the kernel modules a guest needs and loads those of the host',
+    who: 'all',
+    indispensable: false,
+  },
+  { package: 'xz-utils', tools: ['xz'], reason: 'unpacks kernels and packages', who: 'all', indispensable: false },
+  { package: 'zstd', tools: ['zstd'], reason: 'unpacks kernels and packages', who: 'all', indispensable: false },
+  {
+    package: 'util-linux',
+    tools: ['unshare', 'nsenter', 'setsid'],
+    reason: 'puts VMs into namespaces of their own',
+    who: 'all',
+    indispensable: false,
+  },
+  { package: 'procps', tools: ['ps'], reason: 'shows processes in support bundles', who: 'all', indispensable: false },
+  {
+    package: 'iproute2',
+    tools: ['ip', 'bridge'],
+    reason: 'makes bridges, TAP devices and network namespaces',
+    who: 'root',
+    indispensable: true,
+  },
+  { package: 'nftables', tools: ['nft'], reason: 'keeps guests apart and lets them out by NAT', who: 'root', indispensable: true },
+  {
+    package: 'iputils-arping',
+    tools: ['arping'],
+    reason: 'proves that the leased MAC answers, and no other',
+    who: 'root',
+    indispensable: false,
+  },
+  { package: 'iputils-ping', tools: ['ping'], reason: 'proves the way to the guest', who: 'root', indispensable: false },
+];
+
+export function missingPackages(look: Look, table: readonly HostPackage[] = hostPackages): readonly HostPackage[] {
+  return table.filter((one) => {
+    if (one.who !== 'all' && (one.who === 'root') !== look.root) return false;
+    if (one.package === 'busybox-static' && !look.busyboxIsStatic) return true;
+    return !one.tools.every((tool) => look.present(tool));
+  });
+}
+
+/** The one command an administrator runs; nothing is left to guess. */
+export function commandForAdministrator(missing: readonly HostPackage[]): string {
+  return `sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends ${missing.map((one) => one.package).join(' ')}'`;
+}
+
+export function installArguments(missing: readonly HostPackage[]): readonly string[] {
+  return ['apt-get', 'install', '-y', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...missing.map((one) => one.package)];
+}
+
+/** Whether an ELF file needs no loader: it has no PT_INTERP header. Not an ELF file of 64 bits: no. */
+export function isStaticElf(head: Uint8Array): boolean {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  if (head.length < 64 || view.getUint32(0) !== 0x7f454c46 || head[4] !== 2 || head[5] !== 1) return false;
+  const table = Number(view.getBigUint64(32, true));
+  const size = view.getUint16(54, true);
+  const count = view.getUint16(56, true);
+  if (size < 4 || count === 0 || table + size * count > head.length) return false;
+  const PT_INTERP = 3;
+  for (let i = 0; i < count; i += 1) if (view.getUint32(table + i * size, true) === PT_INTERP) return false;
+  return true;
+}

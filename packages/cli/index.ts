@@ -1,0 +1,2 @@
+export { commands } from './commands.ts';
+export { exitCodes, type Command } from './command.ts';

@@ -1,0 +1,279 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { FaultError, routes } from '@linstock/contract';
+import { aBoot, aVm, smallServer, type SmallServer } from '@linstock/sdk/testing';
+import { commands } from './commands.ts';
+import { readEnvironment } from './environment.ts';
+import { runCli } from './main.ts';
+import { runCliProcess, type CliRun } from './testing/run.ts';
+import { memorySink } from './testing/sink.ts';
+
+const open: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).toReversed()) await close();
+});
+
+/** The CLI in this process: what is about parsing and printing needs no process of its own. */
+async function here(argv: readonly string[], stateFolder = '/nonexistent/linstock'): Promise<CliRun> {
+  const stdout = memorySink();
+  const stderr = memorySink();
+  const code = await runCli(argv, {
+    environment: { ...readEnvironment({}), stateFolder },
+    stdout,
+    stderr,
+    signal: new AbortController().signal,
+    self: 'linstock',
+    chance: { now: () => 1_760_000_090_000, word: () => 'abcd1234' },
+  });
+  return { code, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+async function serving(
+  handlers: Parameters<typeof smallServer>[0],
+  token: string | null = null,
+): Promise<{
+  server: SmallServer;
+  cli(...argv: string[]): Promise<CliRun>;
+  process(...argv: string[]): Promise<CliRun>;
+  env: Record<string, string>;
+}> {
+  const folder = await mkdtemp(join(tmpdir(), 'linstock-cli-'));
+  const server = await smallServer(handlers);
+  open.push(
+    () => rm(folder, { recursive: true }),
+    () => server.close(),
+  );
+  await writeFile(join(folder, 'serving.json'), JSON.stringify({ url: server.url, pid: 1, token, startedAt: 1 }));
+  const env = { LINSTOCK_STATE: folder };
+  return { server, env, cli: (...argv) => here(argv, folder), process: (...argv) => runCliProcess(argv, env) };
+}
+
+test('done: 0, data on stdout, the token of serving.json is used', async () => {
+  const { server, process: cli } = await serving({ 'vm.show': () => aVm({ says: 'evil\u001B[2J text' }) }, 'secret');
+  const run = await cli('vm', 'show', 'first');
+  expect(run).toMatchObject({ code: 0, stderr: '' });
+  expect(run.stdout).toMatch(/^name +first\nid +vm_01\nstate +running\nverified +✓ proved\nfault +evil text\n/);
+  expect(server.seen[0]?.headers['authorization']).toBe('Bearer secret');
+});
+
+test('a fault: 1, a sentence with code and request id on stderr, its document on stdout with --json', async () => {
+  const { process: cli } = await serving({
+    'vm.create': () => {
+      throw new FaultError('vm-name-taken', { name: 'web', id: 'vm_9' });
+    },
+  });
+  expect(await cli('vm', 'create', '--name', 'web')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'error: A VM called web already exists (vm_9); choose another name or delete that one.\n       (vm-name-taken, request req_0)\n',
+  });
+  const json = await cli('vm', 'create', '--name', 'web', '--json');
+  expect(JSON.parse(json.stdout)).toMatchObject({ code: 'vm-name-taken', status: 409, data: { id: 'vm_9' } });
+  expect(json.code).toBe(1);
+});
+
+test('nobody there: 1, and what to do', async () => {
+  const run = await here(['vm', 'list']);
+  expect(run).toMatchObject({ code: 1, stdout: '' });
+  expect(run.stderr).toContain('Start one with `linstock up`');
+  expect((await here(['health', '--url', 'http://127.0.0.1:1'])).stderr).toContain('http://127.0.0.1:1: the connection was refused');
+});
+
+test('usage, as a process', async () => expect(await runCliProcess(['vm', 'dance'])).toMatchObject({ code: 2, stdout: '' }));
+
+test.each([
+  [['vm', 'create', '--memory', 'much']],
+  [['vm', 'create', '--port', '80:ftp']],
+  [['vm', 'create', '--arg', 'a b']],
+  [['vm', 'create', '--no-start', '--wait', 'verified']],
+  [['vm', 'show']],
+  [['vm', 'dance', 'first']],
+  [['vm', 'exec', 'first']],
+  [['vm', 'list', '--frobnicate']],
+  [['vm', 'stop', 'first', '--wait', 'happiness']],
+  [['vm', 'list', '--url', 'nonsense']],
+  [['up', '--port', '99999']],
+  [['test']],
+  [[]],
+])('usage: 2, nothing on stdout: %j', async (argv) => {
+  const run = await here(argv);
+  expect(run).toMatchObject({ code: 2, stdout: '' });
+  expect(run.stderr).not.toBe('');
+});
+
+test('what is asked of vm.create is what was said', async () => {
+  const { server, cli } = await serving({
+    'vm.create': () => ({ vm: aVm({ state: 'creating' }), operation: null }),
+    'vm.wait': ({ turn }) => ({ reached: turn > 0, vm: aVm() }),
+  });
+  const run = await cli(
+    'vm',
+    'create',
+    '--name',
+    'web',
+    '--arg',
+    'a=1',
+    '--arg',
+    'b',
+    '--remove-arg',
+    'quiet',
+    '--port',
+    '80:http',
+    '--no-start',
+    '--wait',
+    '--json',
+  );
+  expect(server.seen[0]?.body).toEqual({
+    name: 'web',
+    bootArgs: { add: ['a=1', 'b'], replace: [], remove: ['quiet'] },
+    ports: [{ port: 80, level: 'http' }],
+    start: false,
+  });
+  expect(server.seen[1]?.query['until']).toBe('stopped');
+  expect(JSON.parse(run.stdout)).toMatchObject({ reached: true, vm: { name: 'first' } });
+  expect(run.stderr).toMatch(/^first: creating/); // progress is talk
+  expect(run.stderr).not.toMatch(/[\u001B\r]/);
+});
+
+test('time to wait is up: 3, and the operation goes on', async () => {
+  const { process: cli } = await serving({
+    'vm.stop': () => ({ vm: aVm({ state: 'stopping' }), operation: null }),
+    'vm.wait': () => ({ reached: false, vm: aVm({ state: 'stopping' }) }),
+  });
+  const run = await cli('vm', 'stop', 'first', '--wait', '--timeout', '0');
+  expect(run.code).toBe(3);
+  expect(run.stderr).toContain('The operation goes on: linstock vm show first');
+});
+
+test('interrupted: 130, and nothing is taken back', async () => {
+  let interrupt: (() => void) | undefined;
+  const { server, env } = await serving({ 'vm.stop': () => ({ vm: aVm(), operation: null }), 'vm.wait': () => interrupt?.() });
+  const run = await runCliProcess(['vm', 'stop', 'first', '--wait'], env, (kill) => (interrupt = () => kill('SIGINT')));
+  expect(run).toMatchObject({ code: 130, stdout: '', stderr: expect.stringContaining('Interrupted') as string });
+  expect(server.seen.map((call) => call.name)).toEqual(['vm.stop', 'vm.wait']);
+});
+
+test('exec: the exit code and the bytes of the command', async () => {
+  const frames = [
+    { stream: 'stdout', data: Buffer.from('\u001B[31mout\n').toString('base64') },
+    { stream: 'stderr', data: Buffer.from('err\n').toString('base64') },
+    { exit: { code: 42, signal: null, timedOut: false } },
+  ];
+  const { server, process: cli } = await serving({
+    'vm.exec': ({ response }) => void response.end(frames.map((frame) => `${JSON.stringify(frame)}\n`).join('')),
+  });
+  expect(await cli('vm', 'exec', '--env', 'A=b=c', 'first', '--', 'ls', '--json', '-l')).toEqual({
+    code: 42,
+    stdout: '\u001B[31mout\n',
+    stderr: 'err\n',
+  });
+  expect(server.seen[0]?.body).toEqual({ argv: ['ls', '--json', '-l'], env: { A: 'b=c' } });
+  const json = await cli('vm', 'exec', 'first', '--json', '--', 'ls');
+  expect(
+    json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual(frames);
+});
+
+test('the console is cleaned, unless it is asked for raw', async () => {
+  const { cli } = await serving({ 'vm.console': ({ response }) => void response.end('\u001B]0;evil\u0007boot\r\n') });
+  expect((await cli('vm', 'console', 'first')).stdout).toBe('boot\n');
+  expect((await cli('vm', 'console', 'first', '--raw')).stdout).toBe('\u001B]0;evil\u0007boot\r\n');
+});
+
+test('lists and proofs look alike everywhere', async () => {
+  const { cli } = await serving({
+    'vm.list': () => ({
+      items: [aVm(), aVm({ id: 'vm_02', name: 'web', state: 'failed', verified: 'refuted', address: null, reach: [] })],
+      next: null,
+      seq: 1,
+    }),
+    'vm.proof': () => ({ vm: aVm(), boot: 'boot_01', proof: aBoot().proof }),
+    'boot.show': () => aBoot(),
+  });
+  expect((await cli('vm', 'list')).stdout).toMatchInlineSnapshot(`
+    "NAME   STATE    VERIFIED   GOLDEN  ADDRESS        VCPUS  MEMORY   AGE  REACH                    ID
+    first  running  ✓ proved   tiny@1  192.168.100.2  1      128 MiB  90s  8080→192.168.100.2:8080  vm_01
+    web    failed   ✗ REFUTED  tiny@1  -              1      128 MiB  90s  -                        vm_02
+    "
+  `);
+  expect((await cli('vm', 'proof', 'first', '--evidence')).stdout).toMatchInlineSnapshot(`
+    "  CONDITION    VERDICT    EXPECTED                     OBSERVED
+    ✓ vmm.started  proved     qemu 7.2.19 answers          qemu 7.2.19 answers
+    ✓ memory.size  proved     at least 100 MiB of 128 MiB  112984 KiB
+        console:41 (said by the guest): Memory: 112984K/130680K available
+
+    ✓ proved: 2 of 2 conditions proved; furthest: net.path; boot boot_01
+    "
+  `);
+  expect((await cli('boot', 'show', 'boot_01')).stdout).toMatchInlineSnapshot(`
+    "boot        boot_01
+    vm          first  vm_01
+    kind        cold
+    started     2025-10-09 08:53:20Z
+    ended       -
+    golden      tiny@1  aaaaaaaaaaaa
+    vmm         qemu 7.2.19, tcg
+    network     192.168.100.2  02:00:00:00:00:02
+    asked args  quiet
+    added args  console=ttyS0
+    effective   quiet console=ttyS0
+    console     9000 bytes
+    proof       2 of 2 conditions proved
+
+    vmm.started     ██                                                                120 ms     +120 ms
+    kernel.started    █████████████████                                               900 ms     +780 ms
+    init.finished                      ███████████████████████████████                2.40 s     +1.50 s
+    verified                                                          ██████████      2.90 s     +500 ms
+
+      CONDITION    VERDICT    EXPECTED                     OBSERVED
+    ✓ vmm.started  proved     qemu 7.2.19 answers          qemu 7.2.19 answers
+    ✓ memory.size  proved     at least 100 MiB of 128 MiB  112984 KiB
+    "
+  `);
+});
+
+test('events: a line each, JSON lines with --json', async () => {
+  const event = {
+    seq: 4,
+    id: 'evt_4',
+    source: 'linstock',
+    type: 'vm.phase',
+    subject: 'vm_01',
+    time: 1_760_000_000_000,
+    data: { phase: 'up' },
+  };
+  const { cli } = await serving({ 'event.list': () => ({ items: [event], lastSeq: 4 }) });
+  expect((await cli('events', '--after', '3')).stdout).toBe('     4  2025-10-09 08:53:20Z  vm.phase            vm_01  {"phase":"up"}\n');
+  expect(JSON.parse((await cli('events', '--json')).stdout)).toEqual(event);
+});
+
+test('an empty list is no data', async () => {
+  const { cli } = await serving({ 'vm.list': () => ({ items: [], next: null, seq: 1 }) });
+  expect(await cli('vm', 'list')).toMatchObject({ code: 0, stdout: '' });
+  expect((await cli('vm', 'list', '--json')).stdout).toBe('{"items":[]}\n');
+});
+
+test('every noun of the API has its command, and no command is there twice', () => {
+  const paths = commands.map((one) => one.path.join(' '));
+  expect(new Set(paths).size).toBe(paths.length);
+  const elsewhere: Record<string, string> = {
+    'health.show': 'health',
+    'vm.wait': 'vm start',
+    'host.list': 'host show',
+    'event.list': 'events',
+  };
+  for (const name of Object.keys(routes)) expect(paths).toContain(elsewhere[name] ?? name.replace('.', ' '));
+});
+
+test('completion knows every command', async () => {
+  const { code, stdout } = await here(['completion', 'bash']);
+  expect(code).toBe(0);
+  expect(stdout).toContain('vm) words="create list show proof console exec start stop pause resume verify delete" ;;');
+  expect(stdout).toContain('"vm console") words="--json --url --state --help --follow --boot --from --raw" ;;');
+});

@@ -1,0 +1,93 @@
+/**
+ * The client of a Linstock controller.
+ *
+ *     await using linstock = connect({ url: 'http://127.0.0.1:7420' });
+ *     const { vm } = await linstock.vms.create({ name: 'web' }, { until: 'verified' });
+ *
+ * `call` is the whole API, typed by the route table; the nouns on top of it are conveniences. It keeps no state but its
+ * connections, decides nothing, and throws `FaultError` for every refusal.
+ */
+import type { BootView, GoldenManifest, Health, HostView, LinstockEvent, NetworkView, Operation, Reply } from '@linstock/contract';
+import { usualBackOff, type BackOff } from './back-off.ts';
+import { Calls, type CallOptions, type EventOptions, type Input, type JsonRouteName } from './calls.ts';
+import { readEvents } from './events.ts';
+import { Transport } from './transport.ts';
+import { Vms } from './vms.ts';
+
+export type ConnectOptions = ({ url: string; unixSocket?: undefined } | { url?: undefined; unixSocket: string }) & {
+  token?: string;
+  /** ends every call of this client */
+  signal?: AbortSignal;
+  backOff?: BackOff;
+  /** longest JSON answer that is read, `bytes` */
+  maxReplyBytes?: number;
+};
+
+type Signal = { signal?: AbortSignal };
+
+export class Linstock {
+  readonly vms: Vms;
+  readonly #calls: Calls;
+  readonly #backOff: BackOff;
+
+  constructor(calls: Calls, backOff: BackOff) {
+    this.#calls = calls;
+    this.#backOff = backOff;
+    this.vms = new Vms(calls, backOff);
+  }
+
+  /** Any route that answers one JSON document, by its name in the route table. */
+  call<N extends JsonRouteName>(name: N, input: Input<N>, options: CallOptions = {}): Promise<Reply<N>> {
+    return this.#calls.json(name, input, options);
+  }
+
+  /** The event log: up to now, or with `follow` for ever. */
+  events(options: EventOptions = {}): AsyncGenerator<LinstockEvent> {
+    return readEvents(this.#calls, this.#backOff, options);
+  }
+
+  health(options: Signal = {}): Promise<Health> {
+    return this.#calls.json('health.show', {}, options);
+  }
+
+  readonly boots = {
+    list: async (query: Input<'boot.list'>['query'] = {}, options: Signal = {}): Promise<BootView[]> =>
+      (await this.#calls.json('boot.list', { query }, options)).items,
+    show: (id: string, options: Signal = {}): Promise<BootView> => this.#calls.json('boot.show', { params: { id } }, options),
+  };
+  readonly goldens = {
+    list: async (options: Signal = {}): Promise<GoldenManifest[]> => (await this.#calls.json('golden.list', {}, options)).items,
+    /** by `name` or `name@version` */
+    show: (id: string, options: Signal = {}): Promise<GoldenManifest> => this.#calls.json('golden.show', { params: { id } }, options),
+  };
+  readonly networks = {
+    list: async (options: Signal = {}): Promise<NetworkView[]> => (await this.#calls.json('network.list', {}, options)).items,
+    show: (id: string, options: Signal = {}): Promise<NetworkView> => this.#calls.json('network.show', { params: { id } }, options),
+  };
+  readonly hosts = {
+    list: async (options: Signal = {}): Promise<HostView[]> => (await this.#calls.json('host.list', {}, options)).items,
+  };
+  readonly operations = {
+    show: (id: string, options: Signal = {}): Promise<Operation> => this.#calls.json('operation.show', { params: { id } }, options),
+  };
+
+  /** Lets the connections go; calls under way fail. */
+  close(): Promise<void> {
+    return this.#calls.transport.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+export function connect(o: ConnectOptions): Linstock {
+  const transport = new Transport({
+    url: o.url ?? 'http://localhost',
+    ...(o.unixSocket === undefined ? {} : { unixSocket: o.unixSocket }),
+    ...(o.token === undefined ? {} : { token: o.token }),
+    ...(o.signal === undefined ? {} : { signal: o.signal }),
+    ...(o.maxReplyBytes === undefined ? {} : { maxReplyBytes: o.maxReplyBytes }),
+  });
+  return new Linstock(new Calls(transport), o.backOff ?? usualBackOff);
+}
