@@ -12,7 +12,13 @@ export default defineConfig({
     projects: [
       {
         root,
-        test: { name: 'fast', include: ['**/*.test.ts'], exclude: [...never, '**/*.real.test.ts', 'test/**'], testTimeout: 20_000, hookTimeout: 20_000 },
+        test: {
+          name: 'fast',
+          include: ['**/*.test.ts'],
+          exclude: [...never, '**/*.real.test.ts', 'test/**'],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+        },
       },
       {
         root,

@@ -26,7 +26,11 @@ const checks: Readonly<Record<string, Check>> = {
 
 /** The files that are committed or about to be. What holds a zero byte is no text: it is there, and empty. */
 function readTree(root: string): Tree {
-  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
   const tree = new Map<string, string>();
   for (const path of listed.split('\0').toSorted()) {
     const stat = path === '' ? undefined : lstatSync(join(root, path), { throwIfNoEntry: false });

@@ -25,16 +25,27 @@ test('a failing leaf is one failure, with its words', () => {
     { Action: 'fail', Test: 'TestA' },
     { Action: 'fail' },
   );
-  expect(readGoEvents(output)).toEqual({ passed: 0, failed: 1, skipped: 0, lines: ['  FAILED: agent TestA/one', '    a_test.go:9: got 1'] });
+  expect(readGoEvents(output)).toEqual({
+    passed: 0,
+    failed: 1,
+    skipped: 0,
+    lines: ['  FAILED: agent TestA/one', '    a_test.go:9: got 1'],
+  });
 });
 
 test('a package that does not build is one failure; one without tests is nothing', () => {
-  expect(readGoEvents(stream({ Action: 'output', Output: 'FAIL agent [build failed]\n' }, { Action: 'fail' }))).toMatchObject({ passed: 0, failed: 1 });
+  expect(readGoEvents(stream({ Action: 'output', Output: 'FAIL agent [build failed]\n' }, { Action: 'fail' }))).toMatchObject({
+    passed: 0,
+    failed: 1,
+  });
   expect(readGoEvents(stream({ Action: 'skip' }))).toMatchObject({ passed: 0, failed: 0, skipped: 0 });
 });
 
 test('a parent that failed by itself counts', () => {
-  expect(readGoEvents(stream({ Action: 'pass', Test: 'TestA/one' }, { Action: 'fail', Test: 'TestA' }, { Action: 'fail' }))).toMatchObject({ passed: 1, failed: 1 });
+  expect(readGoEvents(stream({ Action: 'pass', Test: 'TestA/one' }, { Action: 'fail', Test: 'TestA' }, { Action: 'fail' }))).toMatchObject({
+    passed: 1,
+    failed: 1,
+  });
 });
 
 test('never throws', () => {

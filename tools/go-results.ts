@@ -27,7 +27,12 @@ export function readGoEvents(output: string): GoResults {
     const isPackage = !name.includes(' ');
     const within = names.filter((other) => other.startsWith(isPackage ? `${name} ` : `${name}/`));
     // A package or a parent ends as its parts do; it counts only when it failed and none of its parts did.
-    if (isPackage ? end !== 'fail' || within.some((part) => ends.get(part) === 'fail') : within.length > 0 && (end !== 'fail' || within.some((part) => ends.get(part) === 'fail'))) continue;
+    if (
+      isPackage
+        ? end !== 'fail' || within.some((part) => ends.get(part) === 'fail')
+        : within.length > 0 && (end !== 'fail' || within.some((part) => ends.get(part) === 'fail'))
+    )
+      continue;
     counts[end === 'pass' ? 'passed' : end === 'fail' ? 'failed' : 'skipped'] += 1;
     const words = (said.get(name) ?? []).filter((word) => !/^\s*(?:===|---) /.test(word));
     if (end === 'skip') lines.push(`  skipped: ${name}: ${words.at(-1)?.trim() ?? 'no reason given'}`);

@@ -57,7 +57,9 @@ class PerFile implements Reporter {
     }
     add(counts);
     const ms = Math.round(module.diagnostic().duration);
-    console.log(`${counts.failed > 0 ? 'FAIL' : 'ok  '} ${this.#ring} ${relative(root, module.moduleId)}: ${describeCounts(counts)} (${ms} ms)`);
+    console.log(
+      `${counts.failed > 0 ? 'FAIL' : 'ok  '} ${this.#ring} ${relative(root, module.moduleId)}: ${describeCounts(counts)} (${ms} ms)`,
+    );
     for (const line of lines) console.log(line);
   }
 
@@ -81,16 +83,29 @@ function reasonOf(one: TestCase): string {
 }
 
 function explain(error: { message: string; diff?: string | undefined; stack?: string | undefined }): string[] {
-  const where = (error.stack ?? '').split('\n').filter((line) => /^\s*at /.test(line) && !line.includes('node_modules')).slice(0, 4);
-  const text = [error.message, ...(error.diff === undefined ? [] : [error.diff]), ...where.map((line) => line.replaceAll(`${root}/`, ''))].join('\n');
-  return stripVTControlCharacters(text).split('\n').map((line) => `    ${line}`);
+  const where = (error.stack ?? '')
+    .split('\n')
+    .filter((line) => /^\s*at /.test(line) && !line.includes('node_modules'))
+    .slice(0, 4);
+  const text = [
+    error.message,
+    ...(error.diff === undefined ? [] : [error.diff]),
+    ...where.map((line) => line.replaceAll(`${root}/`, '')),
+  ].join('\n');
+  return stripVTControlCharacters(text)
+    .split('\n')
+    .map((line) => `    ${line}`);
 }
 
 async function runVitest(ring: 'fast' | 'real', filters: readonly string[]): Promise<void> {
   // Node reads the configuration as it is; bundling it first would write into node_modules, which may belong to somebody else.
   // (vite takes `configLoader` here; the type that vitest names for it has left it out.)
   const vite = { root, configLoader: 'native' } as const;
-  const vitest = await createVitest('test', { root, project: [ring], watch: false, silent: 'passed-only', reporters: [new PerFile(ring)], passWithNoTests: true }, vite);
+  const vitest = await createVitest(
+    'test',
+    { root, project: [ring], watch: false, silent: 'passed-only', reporters: [new PerFile(ring)], passWithNoTests: true },
+    vite,
+  );
   try {
     await vitest.start([...filters]);
   } catch (error) {
@@ -109,7 +124,12 @@ async function runGo(): Promise<void> {
     console.log(`ok   go guest/agent: not run\n  skipped: guest/agent: ${why}`);
   };
   // The agent needs the standard library only: nothing is downloaded, also no other Go.
-  const result = await exec(['go', 'test', '-json', './...'], { cwd, timeoutMs: GO_TIMEOUT_MS, maxOutputBytes: 64 * 1024 * 1024, env: { GOTOOLCHAIN: 'local', GOPROXY: 'off' } });
+  const result = await exec(['go', 'test', '-json', './...'], {
+    cwd,
+    timeoutMs: GO_TIMEOUT_MS,
+    maxOutputBytes: 64 * 1024 * 1024,
+    env: { GOTOOLCHAIN: 'local', GOPROXY: 'off' },
+  });
   if (result.spawnError === 'ENOENT') return skip('go is not installed');
   const seen = readGoEvents(result.stdout);
   const silent = result.code !== 0 && seen.failed === 0;
@@ -119,7 +139,11 @@ async function runGo(): Promise<void> {
   if (result.code !== 0) console.log(result.stderr.trimEnd());
 }
 
-const { values, positionals } = parseArgs({ args: process.argv.slice(2), options: { only: { type: 'string', multiple: true } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(2),
+  options: { only: { type: 'string', multiple: true } },
+  allowPositionals: true,
+});
 const unknown = (values.only ?? []).filter((name) => !rings.some((ring) => ring === name));
 if (unknown.length > 0) {
   console.error(`There are no tests ${unknown.join(', ')}; there are: ${rings.join(', ')}.`);

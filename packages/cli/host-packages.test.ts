@@ -63,6 +63,12 @@ test('a static program has no interpreter; what is cut or no ELF is not static',
 });
 
 const ran = (code: number): Ran => ({
+  argv: [],
+  signal: null,
+  ms: 1,
+  stdout: '',
+  stdoutDroppedBytes: 0,
+  stderrDroppedBytes: 0,
   code,
   timedOut: false,
   aborted: false,

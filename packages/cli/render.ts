@@ -95,13 +95,17 @@ export function verdictCell(verdict: Verdict): { text: string; paint: Paint } {
 }
 
 /** The proof, a line per condition; what is not proved shows its evidence and what to look at next. */
+/** Of an expectation, in a pipe: a kernel banner has two hundred characters. */
+const mostExpected = 72;
+
 export function proofTable(proof: Proof, style: Style, more: { evidence: boolean } = { evidence: false }): string[] {
   const width = usable(style.width);
   const rows = proof.conditions.map((condition) => ({ condition, ...shown(condition) }));
   const idWidth = Math.max(9, ...rows.map((row) => row.id.length));
   const left = 2 + idWidth + 2 + 11; // mark, condition, verdict
   const widest = Math.max(8, ...rows.map((row) => row.expected.length));
-  const expectedWidth = width === null ? widest : Math.min(widest, Math.max(8, Math.floor((width - left) / 2) - 1));
+  // a pipe has room for everything, but the reader of a log has not: the whole of it is in --json
+  const expectedWidth = width === null ? Math.min(widest, mostExpected) : Math.min(widest, Math.max(8, Math.floor((width - left) / 2) - 1));
   const observedWidth = width === null ? null : Math.max(8, width - left - expectedWidth - 2);
   const line = (mark: string, id: string, word: string, expected: string, observed: string, paint: Paint): string =>
     `${painted(style, paint, mark)} ${id.padEnd(idWidth)}  ${painted(style, paint, word.padEnd(11))}${fitted(expected, expectedWidth).padEnd(expectedWidth)}  ${fitted(observed, observedWidth)}`.trimEnd();

@@ -28,7 +28,9 @@ export const bootViewSchema = z.object({
   address: z.string(),
   mac: z.string(),
   requestedArgs: z.array(z.string()),
-  addedArgs: z.array(z.string()).meta({ description: 'what Linstock adds for this VMM and accelerator, and what the VMM appends by itself' }),
+  addedArgs: z
+    .array(z.string())
+    .meta({ description: 'what Linstock adds for this VMM and accelerator, and what the VMM appends by itself' }),
   effectiveArgs: z.string().nullable().meta({ description: 'the command line the kernel printed' }),
   timeline: z.array(milestoneSchema),
   proof: proofSchema.nullable(),

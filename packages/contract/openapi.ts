@@ -14,7 +14,12 @@ export function openApi(version: string): Json {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Linstock', version, summary: 'Boots microVMs and proves it.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: {
+      title: 'Linstock',
+      version,
+      summary: 'Boots microVMs and proves it.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
     paths,
     components: { schemas: { Problem: problemSchema } },
   };
@@ -28,7 +33,10 @@ const mediaOf: Record<Route['shape'], string> = {
 };
 
 function operation(name: string, route: Route): Json {
-  const success = { description: route.doc.onSuccess, content: { [mediaOf[route.shape]]: { schema: jsonSchemaOf(route.reply, 'output') } } };
+  const success = {
+    description: route.doc.onSuccess,
+    content: { [mediaOf[route.shape]]: { schema: jsonSchemaOf(route.reply, 'output') } },
+  };
   const hasBody = route.method === 'POST' && Object.keys((route.body as z.ZodObject).shape ?? {}).length > 0;
   return {
     operationId: name,
@@ -37,7 +45,11 @@ function operation(name: string, route: Route): Json {
     description: `Needs: ${route.doc.needs} On success: ${route.doc.onSuccess} On failure: ${route.doc.onFailure}`,
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query'), ...headers(route)],
     ...(hasBody ? { requestBody: { required: true, content: { 'application/json': { schema: jsonSchemaOf(route.body, 'input') } } } } : {}),
-    responses: { [route.status]: success, ...('until' in route.query.shape && route.status !== 200 ? { 202: success } : {}), ...problems([...commonFaults, ...route.faults]) },
+    responses: {
+      [route.status]: success,
+      ...('until' in route.query.shape && route.status !== 200 ? { 202: success } : {}),
+      ...problems([...commonFaults, ...route.faults]),
+    },
   };
 }
 
@@ -55,9 +67,21 @@ function headers(route: Route): Json[] {
   if (route.method === 'GET') return [];
   const text = { type: 'string' };
   return [
-    { name: 'Idempotency-Key', in: 'header', required: false, schema: text, description: 'The same key with the same body gives the same answer for 24 hours.' },
+    {
+      name: 'Idempotency-Key',
+      in: 'header',
+      required: false,
+      schema: text,
+      description: 'The same key with the same body gives the same answer for 24 hours.',
+    },
     { name: 'If-Match', in: 'header', required: false, schema: text, description: 'The resource version this change is meant for.' },
-    { name: 'Prefer', in: 'header', required: false, schema: text, description: '`wait=SECONDS`: answer when the goal of `until` is reached, or after that time with 202.' },
+    {
+      name: 'Prefer',
+      in: 'header',
+      required: false,
+      schema: text,
+      description: '`wait=SECONDS`: answer when the goal of `until` is reached, or after that time with 202.',
+    },
   ];
 }
 
@@ -65,10 +89,12 @@ function problems(codes: readonly FaultCode[]): Json {
   const byStatus = new Map<number, FaultCode[]>();
   for (const code of new Set(codes)) byStatus.set(faults[code].http, [...(byStatus.get(faults[code].http) ?? []), code]);
   return Object.fromEntries(
-    [...byStatus].toSorted(([a], [b]) => a - b).map(([status, list]) => [
-      status,
-      { description: list.join(', '), content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
-    ]),
+    [...byStatus]
+      .toSorted(([a], [b]) => a - b)
+      .map(([status, list]) => [
+        status,
+        { description: list.join(', '), content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+      ]),
   );
 }
 

@@ -51,7 +51,9 @@ export const conditionSchema = z.object({
 export type Condition = z.infer<typeof conditionSchema>;
 
 export const proofSchema = z.object({
-  verified: verdictSchema.meta({ description: 'proved when each condition asked for is proved; refuted when one is refuted; else unknown' }),
+  verified: verdictSchema.meta({
+    description: 'proved when each condition asked for is proved; refuted when one is refuted; else unknown',
+  }),
   at: z.number().meta({ description: 'when it was examined, `ms` since the epoch' }),
   furthest: z.string().nullable().meta({ description: 'the last condition proved without a gap before it' }),
   conditions: z.array(conditionSchema),

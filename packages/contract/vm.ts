@@ -31,7 +31,11 @@ export const vmSpecSchema = z.strictObject({
   network: z.string().max(64).default('default'),
   bootArgs: z
     .strictObject({
-      add: z.array(z.string().max(512)).max(64).default([]).meta({ description: 'tokens to append; a key that is already there is refused' }),
+      add: z
+        .array(z.string().max(512))
+        .max(64)
+        .default([])
+        .meta({ description: 'tokens to append; a key that is already there is refused' }),
       replace: z.array(z.string().max(512)).max(64).default([]).meta({ description: 'tokens whose key must already be there' }),
       remove: z.array(z.string().max(128)).max(64).default([]).meta({ description: 'keys to drop' }),
     })
@@ -58,7 +62,9 @@ export const vmViewSchema = z.object({
   network: z.string(),
   address: z.string().nullable().meta({ description: 'leased address of the present boot' }),
   mac: z.string().nullable(),
-  reach: z.array(z.object({ port: z.int(), host: z.string(), hostPort: z.int() })).meta({ description: 'where the promised ports answer, seen from the host' }),
+  reach: z
+    .array(z.object({ port: z.int(), host: z.string(), hostPort: z.int() }))
+    .meta({ description: 'where the promised ports answer, seen from the host' }),
   boot: z.string().nullable().meta({ description: 'the newest boot' }),
   fault: faultSchema.nullable(),
   says: z.string().nullable().meta({ description: 'the sentence of the fault' }),

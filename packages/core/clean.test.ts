@@ -25,7 +25,14 @@ describe('cleanText', () => {
   });
 
   it('leaves nothing that a terminal obeys, and changes nothing the second time', () => {
-    const hostile = fc.array(fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\u001b[', '\u001b]', '\u009b', '\u0007', '\u001b\\', '\u202e', '\r\n', '31m'))).map((parts) => parts.join(''));
+    const hostile = fc
+      .array(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.constantFrom('\u001b[', '\u001b]', '\u009b', '\u0007', '\u001b\\', '\u202e', '\r\n', '31m'),
+        ),
+      )
+      .map((parts) => parts.join(''));
     fc.assert(
       fc.property(hostile, (text) => {
         const clean = cleanText(text);

@@ -8,7 +8,8 @@ const mostLength = 2_400;
 
 // Bounded repetitions, so that no input makes matching slow. An unterminated OSC loses only its opening: what follows stays readable.
 // eslint-disable-next-line no-control-regex
-const escapes = /(?:\u001b\[|\u009b)[0-?]{0,64}[ -/]{0,16}[@-~]?|(?:\u001b[\]PX^_]|[\u009d\u0090\u0098\u009e\u009f])[^\u0007\u001b\u009c]{0,512}(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]{0,8}[0-~]?/g;
+const escapes =
+  /(?:\u001b\[|\u009b)[0-?]{0,64}[ -/]{0,16}[@-~]?|(?:\u001b[\]PX^_]|[\u009d\u0090\u0098\u009e\u009f])[^\u0007\u001b\u009c]{0,512}(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]{0,8}[0-~]?/g;
 /** Direction overrides and isolates, invisible characters, line and paragraph separators: they make a text read as another one. */
 const invisible = /[\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060-\u206f\u061c\ufeff\ufff9-\ufffb\u00ad]/g;
 // eslint-disable-next-line no-control-regex
@@ -22,7 +23,13 @@ export function cleanText(text: string, limit: number = mostLength): string {
   const near = text.length > limit * 8 ? text.slice(0, limit * 8) : text;
   let clean = near;
   if (!plain.test(near)) {
-    clean = near.replaceAll(escapes, '').replaceAll(blanks, ' ').replaceAll(controls, '').replaceAll(invisible, '').toWellFormed().trimEnd();
+    clean = near
+      .replaceAll(escapes, '')
+      .replaceAll(blanks, ' ')
+      .replaceAll(controls, '')
+      .replaceAll(invisible, '')
+      .toWellFormed()
+      .trimEnd();
   }
   if (clean.length <= limit && near.length === text.length) return clean;
   const cut = clean.slice(0, Math.max(0, limit - 1));

@@ -29,7 +29,8 @@ export type ArgsComparison = {
   unseen: readonly string[];
 };
 
-const identity = (token: BootToken): string => (token.value === null ? canonicalKey(token.key) : `${canonicalKey(token.key)}=${token.value}`);
+const identity = (token: BootToken): string =>
+  token.value === null ? canonicalKey(token.key) : `${canonicalKey(token.key)}=${token.value}`;
 
 /** All tokens that should be in effect, in order. */
 export function argsExpected(asked: ArgsAsked): { tokens: readonly BootToken[]; init: readonly BootToken[]; wildcards: readonly string[] } {
@@ -119,19 +120,49 @@ function doubledIn(effective: readonly BootToken[], expected: readonly BootToken
  * to a module that is loaded later (init/main.c, unknown_bootoption), so dotted rows matter only for saying who reads them.
  */
 const readers: readonly { matches: (key: string) => boolean; reader: string; why: string }[] = [
-  { matches: (k) => k === 'biosdevname', reader: 'udev (biosdevname rule)', why: 'names network interfaces; without that rule in the image nothing reads it and nothing is renamed by it' },
-  { matches: (k) => k === 'net.ifnames' || k === 'net.naming_scheme' || k.startsWith('udev.'), reader: 'udev', why: 'read from /proc/cmdline' },
-  { matches: (k) => k.startsWith('systemd.') || k.startsWith('locale.') || k.startsWith('vconsole.') || k.startsWith('fsck.') || k.startsWith('quotacheck.') || k.startsWith('luks.'), reader: 'systemd', why: 'man kernel-command-line' },
+  {
+    matches: (k) => k === 'biosdevname',
+    reader: 'udev (biosdevname rule)',
+    why: 'names network interfaces; without that rule in the image nothing reads it and nothing is renamed by it',
+  },
+  {
+    matches: (k) => k === 'net.ifnames' || k === 'net.naming_scheme' || k.startsWith('udev.'),
+    reader: 'udev',
+    why: 'read from /proc/cmdline',
+  },
+  {
+    matches: (k) =>
+      k.startsWith('systemd.') ||
+      k.startsWith('locale.') ||
+      k.startsWith('vconsole.') ||
+      k.startsWith('fsck.') ||
+      k.startsWith('quotacheck.') ||
+      k.startsWith('luks.'),
+    reader: 'systemd',
+    why: 'man kernel-command-line',
+  },
   { matches: (k) => k.startsWith('rd.'), reader: 'the initrd (dracut or systemd)', why: 'man dracut.cmdline' },
   { matches: (k) => k.startsWith('modprobe.'), reader: 'modprobe', why: 'man modprobe.d' },
   { matches: (k) => k.startsWith('linstock.'), reader: 'a Linstock image', why: 'read by its init' },
-  { matches: (k) => ['single', 's', 'S', '1', '2', '3', '4', '5', 'emergency', 'rescue', '-b'].includes(k), reader: 'init', why: 'handed to PID 1 as an argument: the run level' },
+  {
+    matches: (k) => ['single', 's', 'S', '1', '2', '3', '4', '5', 'emergency', 'rescue', '-b'].includes(k),
+    reader: 'init',
+    why: 'handed to PID 1 as an argument: the run level',
+  },
   { matches: (k) => ['splash', 'nosplash'].includes(k) || k.startsWith('plymouth.'), reader: 'plymouth', why: 'boot splash' },
   { matches: (k) => ['fastboot', 'forcefsck'].includes(k), reader: 'init scripts', why: 'file system check' },
   { matches: (k) => ['cloud-init', 'ds', 'network-config', 'cc:'].includes(k), reader: 'cloud-init', why: 'read from /proc/cmdline' },
-  { matches: (k) => ['boot', 'toram', 'components', 'break', 'live-media'].includes(k), reader: 'the initrd (initramfs-tools, live-boot)', why: 'read from /proc/cmdline' },
+  {
+    matches: (k) => ['boot', 'toram', 'components', 'break', 'live-media'].includes(k),
+    reader: 'the initrd (initramfs-tools, live-boot)',
+    why: 'read from /proc/cmdline',
+  },
   { matches: (k) => k === 'BOOT_IMAGE', reader: 'nobody; boot loaders add it', why: 'tells people which kernel file was loaded' },
-  { matches: (k) => ['TERM', 'LANG', 'TZ', 'PATH'].includes(k), reader: 'init', why: 'the kernel puts unknown key=value tokens into the environment of PID 1' },
+  {
+    matches: (k) => ['TERM', 'LANG', 'TZ', 'PATH'].includes(k),
+    reader: 'init',
+    why: 'the kernel puts unknown key=value tokens into the environment of PID 1',
+  },
 ];
 
 export type ArgReader = { reader: string; why: string };
@@ -155,14 +186,18 @@ export type Understanding = {
 };
 
 /** Sorts the tokens that the kernel named as unknown. */
-export function understood(about: { unknownTokens: readonly string[]; given: readonly string[]; userspaceArgs: readonly string[] }): Understanding {
+export function understood(about: {
+  unknownTokens: readonly string[];
+  given: readonly string[];
+  userspaceArgs: readonly string[];
+}): Understanding {
   const given = parseCommandLine(about.given.join(' ')).kernel;
   const ignored: string[] = [];
   const readBy: ({ token: string } & ArgReader)[] = [];
   const notAsked: string[] = [];
   // the kernel prints values without their quotes, so one token with spaces comes back as several words
   const words = given.map((token) => ({ token, words: (token.value === null ? token.key : `${token.key}=${token.value}`).split(/\s+/) }));
-  for (let i = 0; i < about.unknownTokens.length; ) {
+  for (let i = 0; i < about.unknownTokens.length;) {
     const found = words.find((w) => w.words.every((word, k) => about.unknownTokens[i + k] === word));
     const word = about.unknownTokens[i] ?? '';
     // the last word may be cut off by printk: a key that was asked for is enough

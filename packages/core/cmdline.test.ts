@@ -1,24 +1,90 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyChanges, checkTemplate, formatCommandLine, parseCommandLine, resolveArgs, type BootArgProblem, type BootArgValues } from './cmdline.ts';
+import {
+  applyChanges,
+  checkTemplate,
+  formatCommandLine,
+  parseCommandLine,
+  resolveArgs,
+  type BootArgProblem,
+  type BootArgValues,
+} from './cmdline.ts';
 
-const values: BootArgValues = { address: '192.168.100.3', gateway: '192.168.100.1', netmask: '255.255.255.0', prefix: 24, mac: '02:fc:c0:a8:64:03', vm: 'web' };
+const values: BootArgValues = {
+  address: '192.168.100.3',
+  gateway: '192.168.100.1',
+  netmask: '255.255.255.0',
+  prefix: 24,
+  mac: '02:fc:c0:a8:64:03',
+  vm: 'web',
+};
 /** The line of the founding case. */
-const seed = 'console=ttyS0 reboot=k panic=1 root=/dev/vda rw rootfstype=ext4 net.ifnames=0 biosdevname=0 random.trust_cpu=on iommu=off swiotlb=force ip={ip}'.split(' ');
+const seed =
+  'console=ttyS0 reboot=k panic=1 root=/dev/vda rw rootfstype=ext4 net.ifnames=0 biosdevname=0 random.trust_cpu=on iommu=off swiotlb=force ip={ip}'.split(
+    ' ',
+  );
 const pairs = (line: string): (string | null)[][] => parseCommandLine(line).kernel.map((t) => [t.key, t.value]);
 
 describe('parseCommandLine, as next_arg() of lib/cmdline.c', () => {
   it.each<[string, (string | null)[][]]>([
-    ['a=1  b', [['a', '1'], ['b', null]]],
-    ['  a=1\tb\n', [['a', '1'], ['b', null]]],
-    ['dyndbg="file x.c +p" quiet', [['dyndbg', 'file x.c +p'], ['quiet', null]]],
-    ['"dyndbg=file x.c +p" quiet', [['dyndbg', 'file x.c +p'], ['quiet', null]]],
-    ['a="" b=', [['a', ''], ['b', '']]],
+    [
+      'a=1  b',
+      [
+        ['a', '1'],
+        ['b', null],
+      ],
+    ],
+    [
+      '  a=1\tb\n',
+      [
+        ['a', '1'],
+        ['b', null],
+      ],
+    ],
+    [
+      'dyndbg="file x.c +p" quiet',
+      [
+        ['dyndbg', 'file x.c +p'],
+        ['quiet', null],
+      ],
+    ],
+    [
+      '"dyndbg=file x.c +p" quiet',
+      [
+        ['dyndbg', 'file x.c +p'],
+        ['quiet', null],
+      ],
+    ],
+    [
+      'a="" b=',
+      [
+        ['a', ''],
+        ['b', ''],
+      ],
+    ],
     ['a=b=c', [['a', 'b=c']]],
-    ['=a b', [['=a', null], ['b', null]]],
-    ["a='b c'", [['a', "'b"], ["c'", null]]],
+    [
+      '=a b',
+      [
+        ['=a', null],
+        ['b', null],
+      ],
+    ],
+    [
+      "a='b c'",
+      [
+        ['a', "'b"],
+        ["c'", null],
+      ],
+    ],
     ['a="b c', [['a', 'b c']]],
-    ['a\u00a0b', [['a', null], ['b', null]]],
+    [
+      'a\u00a0b',
+      [
+        ['a', null],
+        ['b', null],
+      ],
+    ],
     ['', []],
   ])('%j', (line, tokens) => expect(pairs(line)).toEqual(tokens));
 
@@ -39,7 +105,8 @@ describe('parseCommandLine, as next_arg() of lib/cmdline.c', () => {
     fc.assert(
       fc.property(fc.array(token), fc.option(fc.array(token)), (kernel, init) => {
         const again = parseCommandLine(formatCommandLine({ kernel, init }));
-        const bare = (tokens: readonly { key: string; value: string | null }[] | null) => tokens?.map(({ key, value }) => ({ key, value })) ?? null;
+        const bare = (tokens: readonly { key: string; value: string | null }[] | null) =>
+          tokens?.map(({ key, value }) => ({ key, value })) ?? null;
         expect(bare(again.kernel)).toEqual(bare(kernel));
         expect(bare(again.init)).toEqual(bare(init));
       }),
@@ -93,7 +160,16 @@ describe('resolveArgs', () => {
     if (result.is === 'wrong') for (const says of result.problems) expect(says).toMatch(/: .+\.$/);
   });
 
-  it.each([['root=/dev/null'], ['console=null'], ['a=nullify'], ['key=xNaN'], ['console=tty0', 'console=ttyS0'], ['a={1,2}'], ['dyndbg="file a.c +p"'], ['quiet', '--', 'a=1', 'a=1']])('lets %j pass', (...template) => {
+  it.each([
+    ['root=/dev/null'],
+    ['console=null'],
+    ['a=nullify'],
+    ['key=xNaN'],
+    ['console=tty0', 'console=ttyS0'],
+    ['a={1,2}'],
+    ['dyndbg="file a.c +p"'],
+    ['quiet', '--', 'a=1', 'a=1'],
+  ])('lets %j pass', (...template) => {
     expect(resolveArgs(template, values)).toEqual({ is: 'ok', tokens: template });
   });
 
@@ -109,7 +185,8 @@ describe('resolveArgs', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (template) => {
         const result = resolveArgs(template, values);
-        if (result.is === 'ok' && !result.tokens.includes('--')) expect(parseCommandLine(result.tokens.join(' ')).kernel.map((t) => t.text)).toEqual(result.tokens);
+        if (result.is === 'ok' && !result.tokens.includes('--'))
+          expect(parseCommandLine(result.tokens.join(' ')).kernel.map((t) => t.text)).toEqual(result.tokens);
       }),
     );
   });
@@ -150,7 +227,10 @@ describe('applyChanges', () => {
   ])('%j', (changes, expected) => expect(codes(changes)).toEqual(expected));
 
   it('does not guess which of several consoles is meant', () => {
-    expect(applyChanges(['console=tty0', 'console=ttyS0'], { ...none, replace: ['console=hvc0'] })).toMatchObject({ is: 'wrong', details: [{ code: 'doubled-key' }] });
+    expect(applyChanges(['console=tty0', 'console=ttyS0'], { ...none, replace: ['console=hvc0'] })).toMatchObject({
+      is: 'wrong',
+      details: [{ code: 'doubled-key' }],
+    });
   });
 
   it('finds faults of the template itself', () => {

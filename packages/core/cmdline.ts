@@ -41,7 +41,9 @@ export type BootArgProblem = {
   says: string;
 };
 /** `problems` are the sentences of `details`, ready to be told. */
-export type BootArgsResult = { is: 'ok'; tokens: readonly string[] } | { is: 'wrong'; problems: readonly string[]; details: readonly BootArgProblem[] };
+export type BootArgsResult =
+  | { is: 'ok'; tokens: readonly string[] }
+  | { is: 'wrong'; problems: readonly string[]; details: readonly BootArgProblem[] };
 
 const wrong = (details: readonly BootArgProblem[]): BootArgsResult => ({ is: 'wrong', problems: details.map((d) => d.says), details });
 const ok = (tokens: readonly string[]): BootArgsResult => ({ is: 'ok', tokens });
@@ -190,34 +192,55 @@ function problemsOfToken(text: string, stage: 'template' | 'final'): BootArgProb
   const problem = (code: BootArgProblem['code'], says: string): BootArgProblem[] => [{ code, token: text, says }];
   if (text === '') return problem('empty', 'A boot argument is empty: leave it out.');
   if (/[\u0000-\u001f\u007f]/.test(text)) {
-    return problem('control-character', `Boot argument ${shown(text)} contains a newline, tab or other control character: write it as one line of printable text.`);
+    return problem(
+      'control-character',
+      `Boot argument ${shown(text)} contains a newline, tab or other control character: write it as one line of printable text.`,
+    );
   }
   if (/[^\x20-\x7e]/.test(text)) {
-    return problem('non-ascii', `Boot argument ${shown(text)} contains a character that is not ASCII, which no VMM passes on: spell it in ASCII.`);
+    return problem(
+      'non-ascii',
+      `Boot argument ${shown(text)} contains a character that is not ASCII, which no VMM passes on: spell it in ASCII.`,
+    );
   }
   const bytes = bytesOf(text);
   if (bytes > mostTokenBytes) {
-    return problem('token-too-long', `Boot argument ${shown(text)} has ${bytes} bytes and may have ${mostTokenBytes}: pass long data through the agent or a file.`);
+    return problem(
+      'token-too-long',
+      `Boot argument ${shown(text)} has ${bytes} bytes and may have ${mostTokenBytes}: pass long data through the agent or a file.`,
+    );
   }
   if ((text.match(/"/g)?.length ?? 0) % 2 === 1) {
-    return problem('unbalanced-quote', `Boot argument ${shown(text)} has a double quote without its partner, which would swallow all arguments after it: close it or leave it out.`);
+    return problem(
+      'unbalanced-quote',
+      `Boot argument ${shown(text)} has a double quote without its partner, which would swallow all arguments after it: close it or leave it out.`,
+    );
   }
   const parsed = parseCommandLine(text);
   const token = text === '--' ? { text, key: '--', value: null } : parsed.kernel[0];
   if (text !== '--' && (token?.text !== text || parsed.kernel.length !== 1 || parsed.init !== null)) {
-    return problem('unquoted-space', `Boot argument ${shown(text)} has a space outside double quotes, so the kernel would see several arguments: write key="a b", or one token each (single quotes and backslashes mean nothing to the kernel).`);
+    return problem(
+      'unquoted-space',
+      `Boot argument ${shown(text)} has a space outside double quotes, so the kernel would see several arguments: write key="a b", or one token each (single quotes and backslashes mean nothing to the kernel).`,
+    );
   }
   if (!token || token.key === '' || token.key.startsWith('=')) {
     return problem('no-key', `Boot argument ${shown(text)} has no name before its "=": write key=value.`);
   }
   const broken = brokenValue(token);
   if (broken !== null) {
-    return problem('broken-value', `Boot argument ${shown(text)} contains "${broken}": whatever computed it had no value. Set the value, or leave the argument out.`);
+    return problem(
+      'broken-value',
+      `Boot argument ${shown(text)} contains "${broken}": whatever computed it had no value. Set the value, or leave the argument out.`,
+    );
   }
   for (const match of text.matchAll(/\{\{?\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}?\}/g)) {
     const name = match[1] ?? '';
     if (stage === 'template' && isPlaceholder(name) && match[0] === `{${name}}`) continue;
-    return problem('placeholder', `Boot argument ${shown(text)} holds the placeholder ${match[0]}, which nothing fills: use one of ${placeholderList}, or write the value.`);
+    return problem(
+      'placeholder',
+      `Boot argument ${shown(text)} holds the placeholder ${match[0]}, which nothing fills: use one of ${placeholderList}, or write the value.`,
+    );
   }
   return [];
 }
@@ -261,10 +284,17 @@ export function checkTemplate(template: readonly string[]): readonly BootArgProb
 
 /** A caller's changes applied to a template. All problems are told at once; nothing is guessed. */
 export function applyChanges(template: readonly string[], changes: BootArgChanges): BootArgsResult {
-  const problems: BootArgProblem[] = [...checkTemplate(template), ...[...changes.add, ...changes.replace].flatMap((token) => problemsOfToken(token, 'template'))];
+  const problems: BootArgProblem[] = [
+    ...checkTemplate(template),
+    ...[...changes.add, ...changes.replace].flatMap((token) => problemsOfToken(token, 'template')),
+  ];
   const bare = [...changes.add, ...changes.replace].find((token) => token === '--');
   if (bare !== undefined) {
-    problems.push({ code: 'not-a-key', token: bare, says: 'A change cannot add or replace "--": arguments of init belong into the template of the golden image.' });
+    problems.push({
+      code: 'not-a-key',
+      token: bare,
+      says: 'A change cannot add or replace "--": arguments of init belong into the template of the golden image.',
+    });
   }
   if (problems.length > 0) return wrong(problems);
 
@@ -275,12 +305,20 @@ export function applyChanges(template: readonly string[], changes: BootArgChange
 
   for (const key of changes.remove) {
     if (/[=\s]/.test(key) || key === '') {
-      problems.push({ code: 'not-a-key', token: key, says: `Remove takes the name of a boot argument alone, not ${shown(key)}: write ${shown(key.split(/[=\s]/)[0] ?? '')}.` });
+      problems.push({
+        code: 'not-a-key',
+        token: key,
+        says: `Remove takes the name of a boot argument alone, not ${shown(key)}: write ${shown(key.split(/[=\s]/)[0] ?? '')}.`,
+      });
       continue;
     }
     const left = tokens.filter((t) => canonicalKey(t.key) !== canonicalKey(key));
     if (left.length === tokens.length) {
-      problems.push({ code: 'key-absent', token: key, says: `There is no boot argument ${shown(key)} to remove; there are: ${clip(present())}.` });
+      problems.push({
+        code: 'key-absent',
+        token: key,
+        says: `There is no boot argument ${shown(key)} to remove; there are: ${clip(present())}.`,
+      });
     }
     tokens = left;
   }
@@ -289,16 +327,28 @@ export function applyChanges(template: readonly string[], changes: BootArgChange
     const places = tokens.flatMap((t, i) => (variableOf(t) === variableOf(token) ? [i] : []));
     const [place] = places;
     if (place === undefined) {
-      problems.push({ code: 'key-absent', token: text, says: `There is no boot argument ${shown(token.key)} to replace with ${shown(text)}: use add.` });
+      problems.push({
+        code: 'key-absent',
+        token: text,
+        says: `There is no boot argument ${shown(token.key)} to replace with ${shown(text)}: use add.`,
+      });
     } else if (places.length > 1) {
-      problems.push({ code: 'doubled-key', token: text, says: `${shown(token.key)} stands ${places.length} times, so which one ${shown(text)} replaces is not clear: remove ${shown(token.key)}, then add.` });
+      problems.push({
+        code: 'doubled-key',
+        token: text,
+        says: `${shown(token.key)} stands ${places.length} times, so which one ${shown(text)} replaces is not clear: remove ${shown(token.key)}, then add.`,
+      });
     } else tokens = tokens.with(place, token);
   }
   for (const text of changes.add) {
     const token = tokenOf(text);
     const there = tokens.find((t) => variableOf(t) === variableOf(token));
     if (there && (!mayRepeat(token.key) || there.text === text)) {
-      problems.push({ code: 'key-exists', token: text, says: `Boot argument ${shown(token.key)} is there already, as ${shown(there.text)}: use replace instead of adding ${shown(text)}.` });
+      problems.push({
+        code: 'key-exists',
+        token: text,
+        says: `Boot argument ${shown(token.key)} is there already, as ${shown(there.text)}: use replace instead of adding ${shown(text)}.`,
+      });
     } else tokens = [...tokens, token];
   }
   if (problems.length > 0) return wrong(problems);
@@ -323,9 +373,15 @@ export function resolveArgs(template: readonly string[], values: BootArgValues):
   const problems: BootArgProblem[] = template.flatMap((text) =>
     empty
       .filter((name) => text.includes(`{${name}}`))
-      .map((name) => ({ code: 'placeholder' as const, token: text, says: `Boot argument ${shown(text)} holds the placeholder {${name}}, and this VM has no ${name}: leave the argument out.` })),
+      .map((name) => ({
+        code: 'placeholder' as const,
+        token: text,
+        says: `Boot argument ${shown(text)} holds the placeholder {${name}}, and this VM has no ${name}: leave the argument out.`,
+      })),
   );
-  const tokens = template.map((text) => text.replaceAll(/\{([a-z]+)\}/g, (whole, name: string) => (isPlaceholder(name) ? filled[name] : whole)));
+  const tokens = template.map((text) =>
+    text.replaceAll(/\{([a-z]+)\}/g, (whole, name: string) => (isPlaceholder(name) ? filled[name] : whole)),
+  );
   // the template first: once filled, a broken placeholder such as {{ip}} no longer looks like one
   if (problems.length === 0) problems.push(...template.flatMap((token) => problemsOfToken(token, 'template')));
   if (problems.length === 0) problems.push(...tokens.flatMap((token) => problemsOfToken(token, 'final')));

@@ -1,4 +1,18 @@
-import type { BootView, Fault, HostFacts, HostId, Id, IdKind, Instant, LinstockEvent, Network, Operation, OperationId, VmId } from '@linstock/contract';
+import type {
+  BootId,
+  BootView,
+  Fault,
+  HostFacts,
+  HostId,
+  Id,
+  IdKind,
+  Instant,
+  LinstockEvent,
+  Network,
+  Operation,
+  OperationId,
+  VmId,
+} from '@linstock/contract';
 import type { Change, Seen, Step, StepOutcome, Vm, Wish } from './vm.ts';
 
 /** Proof of the right to act: a step with an older fence than the host has seen is refused. */
@@ -23,7 +37,7 @@ export interface Host {
 }
 
 /** Something on the host that bears our mark. `owner` is the id that its name parses back to. */
-export type Marked = { kind: 'vmm' | 'netns' | 'link' | 'disk'; name: string; owner: string };
+export type Marked = { kind: 'vmm' | 'netns' | 'link' | 'disk' | 'evidence'; name: string; owner: string };
 
 /** Where fresh ids come from; clock and randomness behind it are injected. */
 export interface Ids {
@@ -33,7 +47,10 @@ export interface Ids {
 export type Lease = { vm: Vm; fence: number; wakeSeq: number; until: Instant };
 
 /** What the store keeps of a boot; the daemon adds what only the host knows to make a BootView of it. */
-export type BootRecord = Omit<BootView, 'consoleBytes' | 'effectiveArgs' | 'timeline' | 'address' | 'mac' | 'requestedArgs' | 'addedArgs'> & {
+export type BootRecord = Omit<
+  BootView,
+  'consoleBytes' | 'effectiveArgs' | 'timeline' | 'address' | 'mac' | 'requestedArgs' | 'addedArgs'
+> & {
   milestones: readonly { what: string; at: Instant }[];
   /** index of the network, for the names of the slot */
   networkIndex: number;
@@ -56,8 +73,18 @@ export interface Store {
   stumble(lease: Lease, fault: Fault, now: Instant): Promise<void>;
   /** Keep the lease a little longer while a step runs; false when it was lost. */
   renew(lease: Lease, now: Instant): Promise<boolean>;
+  /**
+   * Ends every rent, for an opener who knows that no other worker lives (it holds the lock of the folder): a crash must
+   * not cost the rest of the rents of the dead. What bears an older lease writes nothing more.
+   */
+  endRents(): Promise<void>;
   /** Wake one VM, or all that are not gone. */
   wake(vm: VmId | 'all', now: Instant): Promise<void>;
+  /**
+   * Forgets boots that started and ended before then, but for the newest of a VM that is still there; and VMs gone before
+   * then of which no boot is left, with their operations and history.
+   */
+  forget(before: Instant): Promise<void>;
   /** The earliest moment at which something will be due; null when nothing sleeps with a time. */
   nextDue(): Promise<Instant | null>;
   /** Resolves when something may be due sooner than it was: after wishes and wakes. A hint. */
@@ -76,6 +103,8 @@ export interface Reader {
   boot(id: string): Promise<BootRecord | undefined>;
   /** Newest first. */
   boots(where?: { vm?: VmId; limit?: number }): Promise<readonly BootRecord[]>;
+  /** Of all boots that are not forgotten. */
+  bootIds(): Promise<readonly BootId[]>;
   network(name: string): Promise<Network | undefined>;
   networks(): Promise<readonly Network[]>;
   leases(networkIndex: number): Promise<readonly { slot: number; vm: VmId; boot: string }[]>;

@@ -13,7 +13,10 @@ const sights = fc.constantFrom<Seen['vmm']>(
   { is: 'ended', hint: 'exit 1' },
 );
 const verdicts = fc.constantFrom('proved', 'refuted', 'unknown', null);
-const turns = fc.array(fc.record({ wish: fc.option(wishes), vmm: sights, verdict: verdicts, reboot: fc.boolean(), forMs: fc.nat(200_000) }), { maxLength: 120 });
+const turns = fc.array(
+  fc.record({ wish: fc.option(wishes), vmm: sights, verdict: verdicts, reboot: fc.boolean(), forMs: fc.nat(200_000) }),
+  { maxLength: 120 },
+);
 
 /** What a store would do with a change, in small. */
 function apply(vm: Vm, change: Change, hostBoot: string, now: number): Vm {
@@ -43,7 +46,11 @@ it('holds a claim exactly in the phases that own something, whatever is wished a
         now += turn.forMs;
         if (turn.reboot) hostBoot += '+';
         if (turn.wish && vm.wish !== 'absent') vm = { ...vm, wish: turn.wish, fault: null };
-        const seen: Seen = { hostBoot, vmm: turn.vmm, proof: turn.verdict && { verified: turn.verdict, at: now, furthest: null, conditions: [] } };
+        const seen: Seen = {
+          hostBoot,
+          vmm: turn.vmm,
+          proof: turn.verdict && { verified: turn.verdict, at: now, furthest: null, conditions: [] },
+        };
         const decision = decideVm(vm, seen, now);
         expect(decideVm(vm, seen, now)).toEqual(decision);
         if (decision.do === 'record') vm = apply(vm, decision.change, hostBoot, now);
@@ -56,29 +63,52 @@ it('holds a claim exactly in the phases that own something, whatever is wished a
 
 it('comes to rest in a bounded number of turns once the world holds still', () => {
   fc.assert(
-    fc.property(wishes, fc.constantFrom<Phase>('new', 'rooting', 'idle', 'wiring', 'launching', 'booting', 'proving', 'up', 'asking', 'autopsy', 'killing', 'unwiring', 'unrooting'), (wish, phase) => {
-      let vm = aVm({ phase, wish, claim: withClaim.has(phase) ? aClaim({ hostBoot: 'hb' }) : null, deadline: phase === 'asking' ? limits.asking : null });
-      let alive = withClaim.has(phase);
-      let paused = false;
-      let now = 0;
-      for (let turn = 0; turn < 400; turn += 1) {
-        now += 1_000;
-        const seen: Seen = {
-          hostBoot: 'hb',
-          vmm: alive ? { is: 'alive', guest: paused ? 'paused' : 'up' } : { is: 'absent' },
-          proof: { verified: 'proved', at: now, furthest: null, conditions: [] },
-        };
-        const decision = decideVm(vm, seen, now);
-        if (decision.do === 'rest') return;
-        if (decision.do === 'wait') continue;
-        if (decision.do === 'perform') {
-          if (decision.step === 'launch') alive = true;
-          if (decision.step === 'end-vmm' || decision.step === 'ask-off') alive = false;
-          if (decision.step === 'pause' || decision.step === 'resume') paused = decision.step === 'pause';
+    fc.property(
+      wishes,
+      fc.constantFrom<Phase>(
+        'new',
+        'rooting',
+        'idle',
+        'wiring',
+        'launching',
+        'booting',
+        'proving',
+        'up',
+        'asking',
+        'autopsy',
+        'killing',
+        'unwiring',
+        'unrooting',
+      ),
+      (wish, phase) => {
+        let vm = aVm({
+          phase,
+          wish,
+          claim: withClaim.has(phase) ? aClaim({ hostBoot: 'hb' }) : null,
+          deadline: phase === 'asking' ? limits.asking : null,
+        });
+        let alive = withClaim.has(phase);
+        let paused = false;
+        let now = 0;
+        for (let turn = 0; turn < 400; turn += 1) {
+          now += 1_000;
+          const seen: Seen = {
+            hostBoot: 'hb',
+            vmm: alive ? { is: 'alive', guest: paused ? 'paused' : 'up' } : { is: 'absent' },
+            proof: { verified: 'proved', at: now, furthest: null, conditions: [] },
+          };
+          const decision = decideVm(vm, seen, now);
+          if (decision.do === 'rest') return;
+          if (decision.do === 'wait') continue;
+          if (decision.do === 'perform') {
+            if (decision.step === 'launch') alive = true;
+            if (decision.step === 'end-vmm' || decision.step === 'ask-off') alive = false;
+            if (decision.step === 'pause' || decision.step === 'resume') paused = decision.step === 'pause';
+          }
+          vm = apply(vm, decision.do === 'perform' ? decision.then : decision.change, 'hb', now);
         }
-        vm = apply(vm, decision.do === 'perform' ? decision.then : decision.change, 'hb', now);
-      }
-      throw new Error(`no rest from ${phase} with wish ${wish}; ended in ${vm.phase}`);
-    }),
+        throw new Error(`no rest from ${phase} with wish ${wish}; ended in ${vm.phase}`);
+      },
+    ),
   );
 });

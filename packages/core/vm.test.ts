@@ -15,7 +15,8 @@ const ended = seen({ is: 'ended', hint: 'exit code 1' });
 const panicked = seen({ is: 'panicked', line: 'Kernel panic - not syncing: no init' });
 
 const claimed = new Set<Phase>(['wiring', 'launching', 'booting', 'proving', 'up', 'asking', 'autopsy', 'killing', 'unwiring']);
-const at = (phase: Phase, more: Partial<Vm> = {}): Vm => aVm({ phase, claim: claimed.has(phase) ? aClaim({ hostBoot: 'hb' }) : null, ...more });
+const at = (phase: Phase, more: Partial<Vm> = {}): Vm =>
+  aVm({ phase, claim: claimed.has(phase) ? aClaim({ hostBoot: 'hb' }) : null, ...more });
 
 /** One word for a decision, so that the table can be read. */
 function word(decision: Decision): string {
@@ -105,7 +106,10 @@ describe('decideVm', () => {
 
   it('takes the way down without a fault when the host rebooted, whatever it sees', () => {
     for (const phase of ['wiring', 'launching', 'booting', 'proving', 'up', 'asking', 'autopsy'] as const) {
-      expect(decideVm(at(phase, { wish: 'running' }), seen(up.vmm, { hostBoot: 'another' }), now)).toEqual({ do: 'record', change: { phase: 'killing', deadlineInMs: null } });
+      expect(decideVm(at(phase, { wish: 'running' }), seen(up.vmm, { hostBoot: 'another' }), now)).toEqual({
+        do: 'record',
+        change: { phase: 'killing', deadlineInMs: null },
+      });
     }
   });
 
@@ -116,13 +120,27 @@ describe('decideVm', () => {
   });
 
   it('keeps the proof that the autopsy saw', () => {
-    expect(decideVm(at('autopsy', { fault }), seen(up.vmm, { proof: proof('refuted') }), now)).toMatchObject({ change: { phase: 'killing', proof: { verified: 'refuted' } } });
+    expect(decideVm(at('autopsy', { fault }), seen(up.vmm, { proof: proof('refuted') }), now)).toMatchObject({
+      change: { phase: 'killing', proof: { verified: 'refuted' } },
+    });
   });
 
   it('names the furthest condition and what the next one needs when a boot took too long', () => {
     const reached: Proof = {
-      verified: 'unknown', at: now, furthest: 'root.mounted',
-      conditions: [{ id: 'init.finished', verdict: 'unknown', asked: true, expected: 'init reached its goal', observed: 'nothing yet', evidence: [], next: 'the last console lines' }],
+      verified: 'unknown',
+      at: now,
+      furthest: 'root.mounted',
+      conditions: [
+        {
+          id: 'init.finished',
+          verdict: 'unknown',
+          asked: true,
+          expected: 'init reached its goal',
+          observed: 'nothing yet',
+          evidence: [],
+          next: 'the last console lines',
+        },
+      ],
     };
     const decision = decideVm(at('booting', { deadline: now }), seen(booting.vmm, { proof: reached }), now);
     expect(decision).toMatchObject({ change: { fault: { data: { furthest: 'root.mounted', needs: 'the last console lines' } } } });
@@ -150,7 +168,8 @@ describe('stateOf and allowedIn', () => {
     expect(stateOf(at('gone', { wish: 'absent' }))).toBe('deleted');
   });
   it('allows delete in every state but those after it', () => {
-    for (const [state, actions] of Object.entries(allowedIn)) expect(actions.includes('delete')).toBe(!['deleting', 'deleted'].includes(state));
+    for (const [state, actions] of Object.entries(allowedIn))
+      expect(actions.includes('delete')).toBe(!['deleting', 'deleted'].includes(state));
   });
 });
 

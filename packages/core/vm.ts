@@ -308,14 +308,20 @@ export function reachOf(vm: Vm, goal: Goal): GoalReach {
       return wantsRun(vm) ? { is: 'unreachable', why: `nobody asked to stop it; it is ${state}` } : { is: 'not-yet' };
     case 'paused':
       if (state === 'paused') return { is: 'reached' };
-      return beyond(vm, state) ?? (vm.wish === 'paused' ? { is: 'not-yet' } : { is: 'unreachable', why: `nobody asked to pause it; it is ${state}` });
+      return (
+        beyond(vm, state) ??
+        (vm.wish === 'paused' ? { is: 'not-yet' } : { is: 'unreachable', why: `nobody asked to pause it; it is ${state}` })
+      );
     case 'running':
       if (state === 'running' && vm.wish === 'running') return { is: 'reached' };
       return beyond(vm, state) ?? { is: 'not-yet' };
     case 'verified':
       if (vm.verified === 'proved' && !vm.reprove && state === 'running') return { is: 'reached' };
       if (vm.phase === 'up' && vm.verified !== null && vm.verified !== 'proved' && !vm.reprove) {
-        return { is: 'unreachable', why: `its boot was examined and is ${vm.verified}; \`linstock vm proof ${vm.name}\` shows each condition` };
+        return {
+          is: 'unreachable',
+          why: `its boot was examined and is ${vm.verified}; \`linstock vm proof ${vm.name}\` shows each condition`,
+        };
       }
       return beyond(vm, state) ?? { is: 'not-yet' };
   }

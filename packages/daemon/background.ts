@@ -54,7 +54,16 @@ export async function startInBackground(options: {
   } finally {
     serving.abort();
   }
+  // nobody waits for it any more: a controller that came up a moment later would be one that nobody knows of
+  await endStarted(stateFolder);
+  signal.throwIfAborted();
   throw new FaultError('daemon-unreachable', { url: stateFolder, hint: (await lastWords(errors)) ?? `it did not answer; ${join(stateFolder, 'controller.log')} may say why` });
+}
+
+/** Ends a controller of ours that has taken the folder, if there is one yet. */
+async function endStarted(stateFolder: string): Promise<void> {
+  const serving = await readServing(new Paths(stateFolder));
+  if (serving) process.kill(serving.pid, 'SIGTERM');
 }
 
 async function lastWords(path: string): Promise<string | null> {

@@ -32,7 +32,7 @@ export class SourceDigest {
 
   async read(): Promise<string> {
     const root = join(clone, 'packages');
-    const files = (await readdir(root, { recursive: true })).filter((f) => /\.(ts|json)$/.test(f) && !f.includes('node_modules') && !/\.test\.ts$/.test(f)).toSorted();
+    const files = (await readdir(root, { recursive: true })).filter((f) => /\.(ts|json)$/.test(f) && !f.includes('node_modules') && !f.endsWith('.test.ts')).toSorted();
     const whole = createHash('sha256');
     for (const file of files) whole.update(`${file} ${await this.#digestOf(join(root, file))}\n`);
     return whole.digest('hex').slice(0, 16);

@@ -51,6 +51,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
     const host = new LocalHost({ id, mark, paths, vmm, networks, images, accelerator: facts.accelerator, egressProbe: config.egressProbe, bootsAtOnce: facts.accelerator === 'tcg' ? Math.max(1, facts.cores) : 64, now: clock.now, sleep: clock.sleep });
     const network = await ensureDefaultNetwork(store, config, mark, bridged);
     await store.write('host facts', (tx) => tx.keepHostFacts(id, facts));
+    await store.endRents(); // whoever opens holds the folder's lock, so every other worker of it is dead
     if (networks) {
       const refused = await networks.preflight(network);
       if (refused) throw new FaultError(refused.code, refused.data);

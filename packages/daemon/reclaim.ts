@@ -1,6 +1,8 @@
 import type { Host, Marked, Store } from '@linstock/core';
 import { slotName } from '@linstock/core';
 
+/** How long the records and files of ended boots are kept: a week, so that Monday can ask what happened on Friday. */
+const keepEvidenceMs = 7 * 86_400_000;
 /** How long something marked as ours and claimed by nobody is left alone: a claim may just be on its way. */
 const graceMs = 30_000;
 
@@ -19,6 +21,7 @@ export class Reclaim {
 
   async pass(): Promise<{ removed: readonly Marked[] }> {
     const { store, host, now } = this.#parts;
+    await store.forget(now() - keepEvidenceMs);
     const there = await host.inventory();
     const known = await this.#claimed();
     const orphans = there.filter((m) => !known.has(m.owner));
@@ -44,10 +47,10 @@ export class Reclaim {
   async #claimed(): Promise<ReadonlySet<string>> {
     const { store, mark } = this.#parts;
     return store.read(async (tx) => {
-      const owners = new Set<string>();
+      const owners = new Set<string>(await tx.bootIds());
       for (const vm of await tx.vms()) {
         owners.add(vm.id);
-        if (vm.claim) owners.add(vm.claim.id).add(slotName(mark, vm.settings.network.index, vm.claim.slot));
+        if (vm.claim) owners.add(slotName(mark, vm.settings.network.index, vm.claim.slot));
       }
       return owners;
     });

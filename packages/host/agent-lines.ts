@@ -61,7 +61,7 @@ export class AgentLines {
   }
 
   closeAll(): void {
-    for (const boot of [...this.#lines.keys()]) this.close(boot);
+    for (const boot of this.#lines.keys()) this.close(boot);
   }
 
   async #keepOpen(boot: BootId, path: string, line: Line): Promise<void> {
@@ -75,7 +75,7 @@ export class AgentLines {
       if (line.stop.signal.aborted) return answer.channel.close();
       line.channel = answer.channel;
       this.#opened(boot);
-      for (const waiter of [...this.#waiters]) waiter();
+      for (const waiter of this.#waiters) waiter();
       const lost = await answer.channel.ended;
       line.channel = null;
       line.why = `the line was lost: ${lost.detail}`;

@@ -12,7 +12,10 @@ export async function* execFrames(exec: GuestExec, signal: AbortSignal): AsyncGe
     const outputs = { stdout: exec.stdout[Symbol.asyncIterator](), stderr: exec.stderr[Symbol.asyncIterator]() };
     const pending = new Map<'stdout' | 'stderr', Promise<{ of: 'stdout' | 'stderr'; result: IteratorResult<Uint8Array, void> }>>();
     const ask = (of: 'stdout' | 'stderr'): void => {
-      pending.set(of, outputs[of].next().then((result) => ({ of, result })));
+      pending.set(
+        of,
+        outputs[of].next().then((result) => ({ of, result })),
+      );
     };
     ask('stdout');
     ask('stderr');
@@ -25,11 +28,13 @@ export async function* execFrames(exec: GuestExec, signal: AbortSignal): AsyncGe
     }
     const end = await exec.exit;
     if (end.is === 'lost') yield { fault: { code: 'agent-absent', data: { why: end.detail } } };
-    else yield { exit: { code: end.is === 'exited' ? end.code : null, signal: end.is === 'signalled' ? end.signal : null, timedOut: end.timedOut } };
+    else
+      yield {
+        exit: { code: end.is === 'exited' ? end.code : null, signal: end.is === 'signalled' ? end.signal : null, timedOut: end.timedOut },
+      };
   } finally {
     signal.removeEventListener('abort', stop);
     exec.stdout.discard();
     exec.stderr.discard();
   }
 }
-

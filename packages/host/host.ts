@@ -1,6 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FaultError, type BootId, type ExecFrame, type GoldenManifest, type HostId, type Network, type Proof, type VmId } from '@linstock/contract';
+import {
+  FaultError,
+  type BootId,
+  type ExecFrame,
+  type GoldenManifest,
+  type HostId,
+  type Network,
+  type Proof,
+  type VmId,
+} from '@linstock/contract';
 import {
   examine,
   looksAtConditions,
@@ -90,7 +99,11 @@ export class LocalHost implements Host {
     const vmm = await this.#look(vm, boot);
     if (vmm.is !== 'alive' || vmm.guest !== 'unknown') this.#gate.leave(boot);
     const late = vm.phase === 'booting' && vm.deadline !== null && this.#p.now() >= vm.deadline;
-    return { hostBoot, vmm, proof: looksAtConditions.has(vm.phase) || late ? await this.#prove(vm, boot, vmm.is === 'alive' || vmm.is === 'panicked') : null };
+    return {
+      hostBoot,
+      vmm,
+      proof: looksAtConditions.has(vm.phase) || late ? await this.#prove(vm, boot, vmm.is === 'alive' || vmm.is === 'panicked') : null,
+    };
   }
 
   async #look(vm: Vm, boot: BootId): Promise<Seen['vmm']> {
@@ -198,7 +211,11 @@ export class LocalHost implements Host {
       vm,
       wiring,
       bootArgs: args.tokens,
-      files: { kernel: images.blobPath(golden.kernel.blob), initrd: golden.initrd ? images.blobPath(golden.initrd.blob) : null, disk: paths.disk(vm.id) },
+      files: {
+        kernel: images.blobPath(golden.kernel.blob),
+        initrd: golden.initrd ? images.blobPath(golden.initrd.blob) : null,
+        disk: paths.disk(vm.id),
+      },
       folder: paths.boot(owned(vm).id),
     });
   }
@@ -231,14 +248,25 @@ export class LocalHost implements Host {
     const { golden, memoryMiB, vcpus, ports, network } = vm.settings;
     const plan = await this.#readPlan(boot);
     const sight = await gatherSight({
-      vm, boot, wiring, now, alive, egressProbe,
-      vmm, folder: paths.boot(boot),
+      vm,
+      boot,
+      wiring,
+      now,
+      alive,
+      egressProbe,
+      vmm,
+      folder: paths.boot(boot),
       mark: this.mark,
       console: await this.#consoles.look(boot),
       agent: this.#agents.get(boot, this.#agentPath(boot)),
     });
     const asked: Asked = {
-      golden, memoryMiB, vcpus, ports, wiring, accelerator,
+      golden,
+      memoryMiB,
+      vcpus,
+      ports,
+      wiring,
+      accelerator,
       commandLine: plan.commandLine,
       network,
       egress: network.egress && egressProbe !== null,
@@ -248,7 +276,9 @@ export class LocalHost implements Host {
 
   async #readPlan(boot: BootId): Promise<Pick<LaunchPlan, 'argv' | 'commandLine'>> {
     const text = await readTextIfThere(join(this.#p.paths.boot(boot), bootFile.plan));
-    return text === undefined ? { argv: [], commandLine: { given: [], addedForVmm: [], appendedByVmm: [] } } : (JSON.parse(text) as Pick<LaunchPlan, 'argv' | 'commandLine'>);
+    return text === undefined
+      ? { argv: [], commandLine: { given: [], addedForVmm: [], appendedByVmm: [] } }
+      : (JSON.parse(text) as Pick<LaunchPlan, 'argv' | 'commandLine'>);
   }
 
   #agentPath(boot: BootId): string {
@@ -267,9 +297,21 @@ export class LocalHost implements Host {
 
   async inventory(): Promise<readonly Marked[]> {
     const { vmm, networks, paths } = this.#p;
-    const [units, net, disks] = await Promise.all([vmm.inventory(), networks?.inventory() ?? [], listFolder(paths.disks)]);
-    const things = net.flatMap((m): Marked[] => (m.kind === 'table' || m.owner.includes('-br') ? [] : [{ kind: m.kind, name: m.name, owner: m.owner }]));
-    return [...units, ...things, ...disks.map((name): Marked => ({ kind: 'disk', name, owner: name }))];
+    const [units, net, disks, boots] = await Promise.all([
+      vmm.inventory(),
+      networks?.inventory() ?? [],
+      listFolder(paths.disks),
+      listFolder(paths.boots),
+    ]);
+    const things = net.flatMap((m): Marked[] =>
+      m.kind === 'table' || m.owner.includes('-br') ? [] : [{ kind: m.kind, name: m.name, owner: m.owner }],
+    );
+    return [
+      ...units,
+      ...things,
+      ...disks.map((name): Marked => ({ kind: 'disk', name, owner: name })),
+      ...boots.map((name): Marked => ({ kind: 'evidence', name, owner: name })),
+    ];
   }
 
   async remove(marked: Marked, unclaimed: () => Promise<boolean>): Promise<boolean> {
@@ -287,6 +329,9 @@ export class LocalHost implements Host {
           return true;
         case 'disk':
           await removeTree(paths.diskFolder(marked.name));
+          return true;
+        case 'evidence':
+          await removeTree(paths.boot(marked.name));
           return true;
       }
     });
@@ -314,7 +359,10 @@ export class LocalHost implements Host {
     return list;
   }
 
-  async bootDetails(record: BootRecord, network: Network | undefined): Promise<{
+  async bootDetails(
+    record: BootRecord,
+    network: Network | undefined,
+  ): Promise<{
     requestedArgs: readonly string[];
     addedArgs: readonly string[];
     effectiveArgs: string | null;
@@ -341,13 +389,24 @@ export class LocalHost implements Host {
     return this.#consoles.stream(boot as BootId, options);
   }
 
-  async exec(vm: Vm, order: { argv: readonly string[]; timeoutMs: number; cwd?: string | undefined; env?: Record<string, string> | undefined }, signal: AbortSignal): Promise<AsyncIterable<ExecFrame>> {
+  async exec(
+    vm: Vm,
+    order: { argv: readonly string[]; timeoutMs: number; cwd?: string | undefined; env?: Record<string, string> | undefined },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<ExecFrame>> {
     const boot = owned(vm).id;
     const soon = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
-    const agent = vm.settings.golden.agent ? await this.#agents.wait(boot, this.#agentPath(boot), soon) : { is: 'absent' as const, why: `the image ${vm.settings.golden.name} has no agent` };
+    const agent = vm.settings.golden.agent
+      ? await this.#agents.wait(boot, this.#agentPath(boot), soon)
+      : { is: 'absent' as const, why: `the image ${vm.settings.golden.name} has no agent` };
     if (agent.is === 'absent') throw new FaultError('agent-absent', { id: vm.name, why: agent.why });
     const { cwd, env } = order;
-    const answer = await agent.channel.exec(order.argv, { signal, timeoutMs: order.timeoutMs, ...(cwd === undefined ? {} : { cwd }), ...(env === undefined ? {} : { env }) });
+    const answer = await agent.channel.exec(order.argv, {
+      signal,
+      timeoutMs: order.timeoutMs,
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(env === undefined ? {} : { env }),
+    });
     if (answer.is === 'refused') throw new FaultError('exec-failed', { hint: `${answer.code}: ${answer.message}` });
     if (answer.is !== 'ok') throw new FaultError('agent-absent', { id: vm.name, why: `the exec was not answered (${answer.is})` });
     return execFrames(answer.value, signal);

@@ -11,3 +11,4 @@ export { exec, execOk, succeeded, describeFailure } from './tools/exec.ts';
 export { ensureFolder, isThere, listFolder, readIfThere, readTextIfThere, removeTree, writeDurably } from './tools/files.ts';
 export { bootFile, Paths } from './tools/paths.ts';
 export { Units } from './tools/units.ts';
+export type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from './vmm/vmm.ts';

@@ -76,8 +76,18 @@ async function freeMiB(path: string): Promise<number> {
 /** What this host lacks, what it would add, and how to get it. Pure. */
 export function adviceFor(has: { accelerator: 'kvm' | 'tcg'; root: boolean; cgroup: boolean }): string[] {
   return [
-    ...(has.accelerator === 'tcg' ? ['No working KVM: guests are emulated (TCG), about twenty times slower. A host with hardware virtualisation enabled boots them in a fraction of a second.'] : []),
-    ...(has.root ? [] : ['Without root: VMs are behind a user-mode network. As root they get a bridge, addresses of their own, and ARP, ping and route become part of the proof.']),
-    ...(has.root && !has.cgroup ? ['No writable cgroup v2: VMs are found by a mark in their environment, and have no limits of memory and CPU.'] : []),
+    ...(has.accelerator === 'tcg'
+      ? [
+          'No working KVM: guests are emulated (TCG), about twenty times slower. A host with hardware virtualisation enabled boots them in a fraction of a second.',
+        ]
+      : []),
+    ...(has.root
+      ? []
+      : [
+          'Without root: VMs are behind a user-mode network. As root they get a bridge, addresses of their own, and ARP, ping and route become part of the proof.',
+        ]),
+    ...(has.root && !has.cgroup
+      ? ['No writable cgroup v2: VMs are found by a mark in their environment, and have no limits of memory and CPU.']
+      : []),
   ];
 }

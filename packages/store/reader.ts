@@ -1,4 +1,4 @@
-import type { HostFacts, HostId, Instant, LinstockEvent, Network, Operation, VmId } from '@linstock/contract';
+import type { BootId, HostFacts, HostId, Instant, LinstockEvent, Network, Operation, VmId } from '@linstock/contract';
 import type { BootRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
 import { bootOf, eventOf, fromJson, historyOf, hostFactsOf, networkOf, operationOf, vmIdOf, vmOf, type VmRow } from './rows.ts';
 import type { Scope } from './scope.ts';
@@ -73,6 +73,11 @@ export class SqlReader implements Reader {
       .limit(where.limit ?? mostRows)
       .execute();
     return rows.map(bootOf);
+  }
+
+  async bootIds(): Promise<readonly BootId[]> {
+    const rows = await this.#scope.db.selectFrom('boots').select('id').execute();
+    return rows.map((row) => row.id as BootId);
   }
 
   async network(name: string): Promise<Network | undefined> {

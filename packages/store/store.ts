@@ -157,6 +157,16 @@ export class SqlStore implements Store {
     });
   }
 
+  async endRents(): Promise<void> {
+    await this.#change('end rents', async ({ db }) => {
+      await db
+        .updateTable('vms')
+        .set((e) => ({ rented_by: null, rent_until: null, fence: e('fence', '+', 1) }))
+        .where('rented_by', 'is not', null)
+        .execute();
+    });
+  }
+
   async wake(vm: VmId | 'all', now: Instant): Promise<void> {
     await this.#change('wake', async (scope) => {
       const all = scope.db
@@ -165,6 +175,35 @@ export class SqlStore implements Store {
         .where('gone_at', 'is', null);
       const done = await (vm === 'all' ? all : all.where('id', '=', vm)).executeTakeFirst();
       if (done.numUpdatedRows > 0n) scope.journal.wake();
+    });
+  }
+
+  async forget(before: Instant): Promise<void> {
+    await this.#change('forget', async ({ db }) => {
+      await db
+        .deleteFrom('boots')
+        .where('ended_at', '<', before)
+        .where((e) =>
+          e.or([
+            e.exists(
+              e
+                .selectFrom('boots as later')
+                .select('later.id')
+                .whereRef('later.vm', '=', 'boots.vm')
+                .whereRef('later.started_at', '>', 'boots.started_at'),
+            ),
+            e.exists(e.selectFrom('vms').select('vms.id').whereRef('vms.id', '=', 'boots.vm').where('vms.gone_at', 'is not', null)),
+          ]),
+        )
+        .execute();
+      const gone = db
+        .selectFrom('vms')
+        .select('id')
+        .where('gone_at', '<', before)
+        .where((e) => e.not(e.exists(e.selectFrom('boots').select('boots.id').whereRef('boots.vm', '=', 'vms.id'))));
+      await db.deleteFrom('history').where('vm', 'in', gone).execute();
+      await db.deleteFrom('operations').where('subject', 'in', gone).execute();
+      await db.deleteFrom('vms').where('id', 'in', gone).execute();
     });
   }
 

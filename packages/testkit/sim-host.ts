@@ -1,5 +1,15 @@
 import type { HostId, Proof, VmId } from '@linstock/contract';
-import { looksAtConditions, owned, type Host, type Marked, type Seen, type Step, type StepOutcome, type Ticket, type Vm } from '@linstock/core';
+import {
+  looksAtConditions,
+  owned,
+  type Host,
+  type Marked,
+  type Seen,
+  type Step,
+  type StepOutcome,
+  type Ticket,
+  type Vm,
+} from '@linstock/core';
 import type { Fuse } from './fuse.ts';
 
 type Unit = { alive: boolean; ran: boolean; guest: 'unknown' | 'up' | 'paused' | 'panicked'; bootIn: number; off: boolean };
@@ -69,7 +79,11 @@ export class SimHost implements Host {
   async observe(vm: Vm): Promise<Seen> {
     const { world, sabotage } = this.#o;
     const unit = vm.claim ? world.units.get(vm.claim.id) : undefined;
-    return { hostBoot: world.hostBoot, vmm: sightOf(unit, sabotage === 'empty-unit-taken-for-ended'), proof: looksAtConditions.has(vm.phase) ? simProof(unit) : null };
+    return {
+      hostBoot: world.hostBoot,
+      vmm: sightOf(unit, sabotage === 'empty-unit-taken-for-ended'),
+      proof: looksAtConditions.has(vm.phase) ? simProof(unit) : null,
+    };
   }
 
   async perform(step: Step, vm: Vm, ticket: Ticket): Promise<StepOutcome> {
@@ -169,7 +183,14 @@ function sightOf(unit: Unit | undefined, emptyIsEnded: boolean): Seen['vmm'] {
 
 function simProof(unit: Unit | undefined): Proof {
   const up = unit?.alive === true && unit.guest === 'up';
-  const condition = { id: 'agent.ready', verdict: up ? 'proved' : 'unknown', asked: true, expected: 'an answer', observed: up ? 'answered' : 'nothing', evidence: [] } as const;
+  const condition = {
+    id: 'agent.ready',
+    verdict: up ? 'proved' : 'unknown',
+    asked: true,
+    expected: 'an answer',
+    observed: up ? 'answered' : 'nothing',
+    evidence: [],
+  } as const;
   return { verified: condition.verdict, at: 0, furthest: up ? condition.id : null, conditions: [{ ...condition, evidence: [] }] };
 }
 

@@ -1,8 +1,8 @@
 import type { Fault, Instant, VmId } from '@linstock/contract';
-import { slotsOf, type Lease, type Vm } from '@linstock/core';
-import fc from 'fast-check';
+import type { Vm } from '@linstock/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { aClaim, aGolden, aNetwork, anEntry, anId, anOperation, aProof, aVm, someHostFacts, someSettings } from './builders.ts';
+import { testBootsAndSlots } from './store-suite-boots.ts';
 import { bootUp, proven, StoreStage, takeBoot, wayDown, type StorePlace } from './store-stage.ts';
 
 const full: Fault = { code: 'tool-failed', data: { step: 'make-disk', hint: 'no space' } };
@@ -154,6 +154,15 @@ export function testStore(name: string, makePlace: () => Promise<StorePlace>): v
         }
       });
 
+      it('gives the rents of dead workers back at once when told that they are dead', async () => {
+        const lease = await stage.rented();
+        await stage.store.endRents();
+        expect(await stage.store.renew(lease, stage.clock.now())).toBe(false);
+        const again = await stage.rentOne();
+        expect(again.fence).toBeGreaterThan(lease.fence);
+        expect(await stage.store.commit(lease, { phase: 'rooting' }, stage.clock.now(), stage.turn('new'))).toBeNull();
+      });
+
       it('rents what is due longest, first', async () => {
         const late = await stage.add({ createdAt: stage.clock.now() + 20 });
         const early = await stage.add({ createdAt: stage.clock.now() + 10 });
@@ -285,138 +294,7 @@ export function testStore(name: string, makePlace: () => Promise<StorePlace>): v
       });
     });
 
-    describe('boots and slots', () => {
-      it('writes boot, claim and lease with the phase, and gives them back with it', async () => {
-        await stage.store.write('facts', (tx) => tx.keepHostFacts(anId('host'), someHostFacts()));
-        const vm = await stage.add();
-        let lease = await stage.steps(await stage.rentOne(), { phase: 'rooting' }, { phase: 'idle' }, takeBoot);
-        const { claim } = lease.vm;
-        if (!claim) throw new Error('no claim');
-        expect([lease.vm.phase, lease.vm.deadline, claim.slot, claim.hostBoot]).toEqual(['wiring', stage.clock.now() + 60_000, 0, 'hb']);
-        expect(await stage.store.read((tx) => tx.leases(0))).toEqual([{ slot: 0, vm: vm.id, boot: claim.id }]);
-        stage.clock.advance(5);
-        lease = await stage.steps(lease, { phase: 'launching' }, { phase: 'booting' }, { phase: 'proving' }, proven);
-        expect([lease.vm.verified, lease.vm.deadline]).toEqual(['proved', null]);
-        lease = await stage.step(lease, { paused: true });
-        await stage.wish(vm.id, 'stopped', 'vm.stop');
-        stage.clock.advance(5);
-        lease = await stage.steps(lease, ...wayDown, { phase: 'idle', boot: { release: 'wished-stopped' } });
-        expect([lease.vm.claim, lease.vm.verified, lease.vm.paused, lease.vm.phase]).toEqual([null, null, false, 'idle']);
-        expect(await stage.store.read((tx) => tx.leases(0))).toEqual([]);
-        const record = await stage.store.read((tx) => tx.boot(claim.id));
-        expect(record).toMatchObject({
-          vm: vm.id,
-          vmName: vm.name,
-          kind: 'cold',
-          accelerator: 'tcg',
-          slot: 0,
-          networkIndex: 0,
-          startedAt: stage.clock.now() - 10,
-          endedAt: stage.clock.now(),
-          end: { reason: 'wished-stopped', actor: 'alice', exit: null },
-          proof: aProof('proved'),
-          fault: null,
-        });
-        expect(record?.milestones.map((m) => m.what)).toEqual(['wiring', 'launching', 'booting', 'proving', 'up', 'killing', 'unwiring']);
-        expect(record?.milestones.map((m) => m.at - stage.clock.now())).toEqual([-10, -5, -5, -5, -5, 0, 0]);
-        expect(await stage.typesOf()).toContain('boot.proved');
-      });
-
-      it('never overwrites a boot, and lists the newest first', async () => {
-        const vm = await stage.add();
-        let lease = await stage.steps(await stage.rentOne(), { phase: 'rooting' }, { phase: 'idle' });
-        for (let i = 0; i < 3; i += 1) {
-          stage.clock.advance(1_000);
-          lease = await stage.steps(
-            lease,
-            takeBoot,
-            { phase: 'killing', fault: ended },
-            { phase: 'unwiring' },
-            { phase: 'idle', boot: { release: 'host-rebooted' } },
-          );
-        }
-        const boots = await stage.store.read((tx) => tx.boots({ vm: vm.id }));
-        expect(boots.map((b) => b.startedAt)).toEqual([stage.clock.now(), stage.clock.now() - 1_000, stage.clock.now() - 2_000]);
-        expect(boots.map((b) => b.fault)).toEqual([ended, ended, ended]);
-        expect(boots[0]?.end).toEqual({ reason: 'vmm-ended', actor: 'guest', exit: null });
-        expect((await stage.store.read((tx) => tx.boots({ limit: 1 }))).map((b) => b.id)).toEqual([boots[0]?.id]);
-      });
-
-      it('keeps the beginning of a timeline that never ends', async () => {
-        await stage.add();
-        let lease = await stage.steps(await stage.rentOne(), ...bootUp);
-        for (let i = 0; i < 150; i += 1) lease = await stage.steps(lease, { phase: 'up' }, { phase: 'proving' });
-        const milestones = (await stage.store.read((tx) => tx.boots()))[0]?.milestones ?? [];
-        expect(milestones.slice(0, 4).map((m) => m.what)).toEqual(['wiring', 'launching', 'booting', 'proving']);
-        expect(milestones.length).toBeGreaterThan(100);
-        expect(milestones.length).toBeLessThan(250);
-      });
-
-      it('tells a VM that its network is full, and takes nothing', async () => {
-        const network = aNetwork({ subnet: '10.0.0.0/30', gateway: '10.0.0.1' });
-        expect(slotsOf(network)).toBe(1);
-        const settings = someSettings({ network });
-        const [a, b] = [await stage.add({ settings }), await stage.add({ settings })];
-        const leases = await stage.store.rent('w', stage.clock.now(), 9);
-        const [first, second] = await Promise.all([a, b].map(async (vm) => leases.find((l) => l.vm.id === vm.id)));
-        if (!first || !second) throw new Error('both are due');
-        const held = await stage.steps(first, { phase: 'rooting' }, { phase: 'idle' }, takeBoot);
-        const refused = await stage.steps(second, { phase: 'rooting' }, { phase: 'idle' }, takeBoot);
-        const fault = { code: 'network-full', data: { network: 'default', slots: 1 } };
-        expect(refused.vm).toMatchObject({ phase: 'idle', claim: null, fault, deadline: null });
-        expect(await stage.store.read((tx) => tx.boots({ vm: b.id }))).toEqual([]);
-        expect(await stage.store.read((tx) => tx.leases(0))).toHaveLength(1);
-        expect(await stage.store.read((tx) => tx.operationOf(b.id))).toBeUndefined();
-        await stage.steps(held, ...wayDown, { phase: 'idle', boot: { release: 'wished-stopped' } });
-        await stage.wish(b.id, 'running', 'vm.start');
-        expect((await stage.step(refused, takeBoot)).vm.claim?.slot).toBe(0);
-      });
-
-      it('never gives a slot twice, and always the lowest that is free', async () => {
-        await fc.assert(
-          fc.asyncProperty(fc.array(fc.nat(7), { minLength: 4, maxLength: 30 }), fc.nat(98), async (order, index) => {
-            const network = aNetwork({ index, subnet: '10.0.0.0/29' }); // five slots for eight VMs
-            const fresh = new Map<VmId, Lease>();
-            for (let i = 0; i < 8; i += 1) await stage.add({ settings: someSettings({ network }), phase: 'idle' });
-            for (const lease of await stage.store.rent('w', stage.clock.now(), 9)) fresh.set(lease.vm.id, lease);
-            const all = [...fresh.keys()];
-            const held = new Map<VmId, number>();
-            for (const n of order) {
-              const id = all[n];
-              const lease = id === undefined ? undefined : fresh.get(id);
-              if (id === undefined || !lease) throw new Error('eight were made');
-              const release = held.has(id);
-              const next = await stage.step(lease, release ? { phase: 'idle', boot: { release: 'wished-stopped' } } : takeBoot);
-              fresh.set(id, next);
-              if (release) held.delete(id);
-              else if (next.vm.claim) {
-                const lowest = [0, 1, 2, 3, 4].find((slot) => ![...held.values()].includes(slot));
-                expect(next.vm.claim.slot).toBe(lowest);
-                held.set(id, next.vm.claim.slot);
-              } else expect(held.size).toBe(5);
-              const rows = await stage.store.read((tx) => tx.leases(index));
-              expect(rows.map((r) => r.slot)).toEqual([...held.values()].toSorted((a, b) => a - b));
-            }
-            for (const id of held.keys()) {
-              const lease = fresh.get(id);
-              if (lease) await stage.step(lease, { phase: 'idle', boot: { release: 'wished-stopped' } });
-            }
-          }),
-          { numRuns: 12, seed: 42 },
-        );
-      });
-
-      it('gives slots apart to many that ask at once', async () => {
-        for (let i = 0; i < 12; i += 1) await stage.add({ phase: 'idle' });
-        const other = await stage.open();
-        const leases = await stage.store.rent('w', stage.clock.now(), 20);
-        const taken = await Promise.all(
-          leases.map((l, i) => (i % 2 === 0 ? stage.store : other).commit(l, takeBoot, stage.clock.now(), anEntry())),
-        );
-        expect(taken.map((l) => l?.vm.claim?.slot ?? -1).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-        expect(new Set(taken.map((l) => l?.vm.claim?.id)).size).toBe(12);
-      });
-    });
+    testBootsAndSlots(() => stage);
 
     describe('wishes and operations', () => {
       it('ends an operation once, when its wish has come true', async () => {

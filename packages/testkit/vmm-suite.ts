@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeId, type BootId } from '@linstock/contract';
-import type { LaunchOrder, Vmm, VmmSight } from '../host/vmm/vmm.ts';
+import type { LaunchOrder, Vmm, VmmSight } from '@linstock/host';
 import { eventually } from './eventually.ts';
 
 export type VmmBench = {
@@ -51,7 +51,10 @@ export function testVmm(name: string, make: () => Promise<VmmBench>): void {
       return await eventually(async () => (await vmm.ask(boot, folder))?.pid ?? 0);
     };
     const sees = (boot: BootId, folder: string, is: VmmSight['is']): Promise<VmmSight> =>
-      eventually(() => bench.driver().look(boot, folder), (sight) => sight.is === is);
+      eventually(
+        () => bench.driver().look(boot, folder),
+        (sight) => sight.is === is,
+      );
 
     test('what was never launched is absent', async () => {
       const { boot, folder } = aBoot();
@@ -86,10 +89,12 @@ export function testVmm(name: string, make: () => Promise<VmmBench>): void {
 
     test('of launches at the same moment one runs', async () => {
       const { boot, folder } = aBoot();
-      await Promise.allSettled(Array.from({ length: 4 }, () => {
-        const vmm = bench.driver();
-        return vmm.launch(vmm.plan(bench.order(boot, folder, 'good')), folder, never);
-      }));
+      await Promise.allSettled(
+        Array.from({ length: 4 }, () => {
+          const vmm = bench.driver();
+          return vmm.launch(vmm.plan(bench.order(boot, folder, 'good')), folder, never);
+        }),
+      );
       const pid = await running(bench.driver(), boot, folder);
       const trace = Number(readFileSync(join(folder, 'ran'), 'utf8'));
       expect(Number.isInteger(trace) && trace > 0 && trace !== pid).toBe(true);
@@ -154,9 +159,18 @@ export function testVmm(name: string, make: () => Promise<VmmBench>): void {
       const { boot, folder } = aBoot();
       await launch(vmm, boot, folder);
       await running(vmm, boot, folder);
-      for (const [command, paused] of [['pause', true], ['pause', true], ['resume', false], ['resume', false], ['pause', true]] as const) {
+      for (const [command, paused] of [
+        ['pause', true],
+        ['pause', true],
+        ['resume', false],
+        ['resume', false],
+        ['pause', true],
+      ] as const) {
         expect(await vmm.command(boot, folder, command, never)).toEqual({ is: 'done' });
-        await eventually(() => bench.driver().look(boot, folder), (sight) => sight.is === 'alive' && sight.paused === paused);
+        await eventually(
+          () => bench.driver().look(boot, folder),
+          (sight) => sight.is === 'alive' && sight.paused === paused,
+        );
       }
       expect(await vmm.end(boot, folder, never)).toEqual({ is: 'done' }); // paused ones end as well
       expect(await vmm.command(boot, folder, 'resume', never)).toEqual({ is: 'done' });
@@ -167,7 +181,9 @@ export function testVmm(name: string, make: () => Promise<VmmBench>): void {
       const { boot, folder } = aBoot();
       await launch(vmm, boot, folder);
       const pid = await running(vmm, boot, folder);
-      const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? vmm.look(boot, folder) : vmm.ask(boot, folder))));
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? vmm.look(boot, folder) : vmm.ask(boot, folder))),
+      );
       expect(answers).toEqual(answers.map((_, i) => (i % 2 === 0 ? { is: 'alive', paused: false } : { version: vmm.version, pid })));
     });
 
@@ -194,7 +210,9 @@ export function testVmm(name: string, make: () => Promise<VmmBench>): void {
     test('an abort before a launch runs nothing', async () => {
       const { boot, folder } = aBoot();
       const vmm = bench.driver();
-      await expect(vmm.launch(vmm.plan(bench.order(boot, folder, 'good')), folder, AbortSignal.abort(new Error('no')))).rejects.toThrow('no');
+      await expect(vmm.launch(vmm.plan(bench.order(boot, folder, 'good')), folder, AbortSignal.abort(new Error('no')))).rejects.toThrow(
+        'no',
+      );
       expect(await vmm.look(boot, folder)).toEqual({ is: 'absent' });
     });
   });

@@ -2,11 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { checkErrorsDocument, checkLinks, faultCodes } from './documents.ts';
 import { treeOf } from './tree.ts';
 
-const catalogue = "export const faults = { 'vm-gone': { http: 404, say: 'x' }, bug: { http: 500, say: 'y' } } as const satisfies Record<string, Kind>;";
+const catalogue =
+  "export const faults = { 'vm-gone': { http: 404, say: 'x' }, bug: { http: 500, say: 'y' } } as const satisfies Record<string, Kind>;";
 
 describe('docs/errors.md and the catalogue', () => {
   const said = (text: string | null, faults = catalogue): string[] =>
-    checkErrorsDocument(treeOf({ 'packages/contract/faults.ts': faults, ...(text === null ? {} : { 'docs/errors.md': text }) })).map((problem) => `${problem.line ?? ''} ${problem.what}`);
+    checkErrorsDocument(treeOf({ 'packages/contract/faults.ts': faults, ...(text === null ? {} : { 'docs/errors.md': text }) })).map(
+      (problem) => `${problem.line ?? ''} ${problem.what}`,
+    );
 
   test('the codes are the keys, quoted or not', () => {
     expect(faultCodes(treeOf({ 'packages/contract/faults.ts': catalogue }))).toEqual(['vm-gone', 'bug']);
@@ -15,7 +18,11 @@ describe('docs/errors.md and the catalogue', () => {
     expect(said('# Errors\n## `vm-gone`\n\n## `bug`\n## How to read this\n')).toEqual([]);
   });
   test('missing, unknown, twice', () => {
-    expect(said('## `vm-gone`\n## `vm-left`\n## `vm-gone`\n')).toEqual([' has no heading ## `bug`', '2 has a heading for `vm-left`', '3 has a heading for `vm-gone`']);
+    expect(said('## `vm-gone`\n## `vm-left`\n## `vm-gone`\n')).toEqual([
+      ' has no heading ## `bug`',
+      '2 has a heading for `vm-left`',
+      '3 has a heading for `vm-gone`',
+    ]);
   });
   test('no document, no catalogue', () => {
     expect(said(null)).toEqual([' does not exist']);
@@ -25,7 +32,14 @@ describe('docs/errors.md and the catalogue', () => {
 
 describe('links', () => {
   const said = (text: string): string[] =>
-    checkLinks(treeOf({ 'docs/a.md': text, 'docs/b.md': '# The `b` page\n## Two words, and more!\n## Same\n## Same\n', 'README.md': '', 'packages/core/vm.ts': '' })).map((problem) => `${problem.line} ${problem.what}: ${problem.why}`);
+    checkLinks(
+      treeOf({
+        'docs/a.md': text,
+        'docs/b.md': '# The `b` page\n## Two words, and more!\n## Same\n## Same\n',
+        'README.md': '',
+        'packages/core/vm.ts': '',
+      }),
+    ).map((problem) => `${problem.line} ${problem.what}: ${problem.why}`);
 
   test.each([
     '[b](b.md) [b](./b.md) [r](../README.md) [code](../packages/core/vm.ts) [folder](../packages/core/) [root](/README.md)',

@@ -24,22 +24,56 @@ export function faultCodes(tree: Tree): string[] {
 
 export function checkErrorsDocument(tree: Tree): readonly Problem[] {
   const codes = faultCodes(tree);
-  if (codes.length === 0) return [{ file: CATALOGUE, line: null, what: 'has no fault codes', why: 'docs/errors.md is compared with `export const faults = {…}`', fix: 'keep that table there, or teach tools/checks/documents.ts the new place' }];
+  if (codes.length === 0)
+    return [
+      {
+        file: CATALOGUE,
+        line: null,
+        what: 'has no fault codes',
+        why: 'docs/errors.md is compared with `export const faults = {…}`',
+        fix: 'keep that table there, or teach tools/checks/documents.ts the new place',
+      },
+    ];
   const text = tree.get(ERRORS);
-  if (text === undefined) return [{ file: ERRORS, line: null, what: 'does not exist', why: 'each fault code needs cause and remedy', fix: 'write it, with a heading ## `code` per fault' }];
-  const headings = [...text.matchAll(/^## `([^`\n]+)`[ \t]*$/gm)].map((match) => ({ code: match[1] ?? '', line: lineAt(text, match.index) }));
+  if (text === undefined)
+    return [
+      {
+        file: ERRORS,
+        line: null,
+        what: 'does not exist',
+        why: 'each fault code needs cause and remedy',
+        fix: 'write it, with a heading ## `code` per fault',
+      },
+    ];
+  const headings = [...text.matchAll(/^## `([^`\n]+)`[ \t]*$/gm)].map((match) => ({
+    code: match[1] ?? '',
+    line: lineAt(text, match.index),
+  }));
   const missing = codes.filter((code) => !headings.some((heading) => heading.code === code));
   return [
-    ...missing.map((code) => ({ file: ERRORS, line: null, what: `has no heading ## \`${code}\``, why: 'people look a code up here', fix: 'write its cause and remedy' })),
+    ...missing.map((code) => ({
+      file: ERRORS,
+      line: null,
+      what: `has no heading ## \`${code}\``,
+      why: 'people look a code up here',
+      fix: 'write its cause and remedy',
+    })),
     ...headings
       .filter((heading, index) => !codes.includes(heading.code) || headings.findIndex((other) => other.code === heading.code) !== index)
-      .map(({ code, line }) => ({ file: ERRORS, line, what: `has a heading for \`${code}\``, why: codes.includes(code) ? 'there is one already' : 'no such fault exists', fix: 'remove it, or correct the code' })),
+      .map(({ code, line }) => ({
+        file: ERRORS,
+        line,
+        what: `has a heading for \`${code}\``,
+        why: codes.includes(code) ? 'there is one already' : 'no such fault exists',
+        fix: 'remove it, or correct the code',
+      })),
   ];
 }
 
 export function checkLinks(tree: Tree): readonly Problem[] {
   const folders = new Set<string>(['.']);
-  for (const path of tree.keys()) for (let folder = posix.dirname(path); folder !== '.'; folder = posix.dirname(folder)) folders.add(folder);
+  for (const path of tree.keys())
+    for (let folder = posix.dirname(path); folder !== '.'; folder = posix.dirname(folder)) folders.add(folder);
   const problems: Problem[] = [];
   for (const [path, whole] of tree) {
     if (!path.endsWith('.md')) continue;
@@ -47,7 +81,14 @@ export function checkLinks(tree: Tree): readonly Problem[] {
     for (const match of text.matchAll(/\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)|^\[[^\]\n]+\]:\s*(\S+)/gm)) {
       const target = match[1] ?? match[2] ?? '';
       const why = whyBroken(tree, folders, path, target);
-      if (why !== null) problems.push({ file: path, line: lineAt(text, match.index), what: `links to ${target}`, why, fix: 'correct the link, or add what it promises' });
+      if (why !== null)
+        problems.push({
+          file: path,
+          line: lineAt(text, match.index),
+          what: `links to ${target}`,
+          why,
+          fix: 'correct the link, or add what it promises',
+        });
     }
   }
   return problems;
@@ -56,7 +97,10 @@ export function checkLinks(tree: Tree): readonly Problem[] {
 function whyBroken(tree: Tree, folders: ReadonlySet<string>, from: string, target: string): string | null {
   if (/^[a-z][a-z0-9+.-]*:/i.test(target) || target.startsWith('//')) return null;
   const [file = '', anchor] = target.split('#');
-  const path = file === '' ? from : posix.normalize(file.startsWith('/') ? file.slice(1) : posix.join(posix.dirname(from), decode(file))).replace(/\/$/, '');
+  const path =
+    file === ''
+      ? from
+      : posix.normalize(file.startsWith('/') ? file.slice(1) : posix.join(posix.dirname(from), decode(file))).replace(/\/$/, '');
   const text = tree.get(path);
   if (text === undefined) return folders.has(path) ? null : 'there is no such file';
   if (anchor === undefined || anchor === '' || !path.endsWith('.md')) return null;
@@ -77,7 +121,11 @@ function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
   for (const match of text.replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, '').matchAll(/^#{1,6}\s+(.+?)\s*#*$/gm)) {
     const plain = (match[1] ?? '').replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
-    const slug = plain.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').trim().replaceAll(/\s/g, '-');
+    const slug = plain
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(/\s/g, '-');
     let name = slug;
     for (let again = 1; anchors.has(name); again += 1) name = `${slug}-${again}`;
     anchors.add(name);

@@ -34,7 +34,10 @@ describe('hands', () => {
     ['packages/daemon/config.ts', 'export const read = (env = process.env) => env;'],
     ['packages/daemon/clock.ts', 'export const now = Date.now;'],
     ['packages/daemon/a.test.ts', 'const now = Date.now(); const x = Math.random(); const e = process.env;'],
-    ['packages/daemon/a.ts', '// Date.now() and process.env\nconst text = "Math.random, select one from the list"; const at = new Date(now); const clock = { now: 1 }; clock.now;'],
+    [
+      'packages/daemon/a.ts',
+      '// Date.now() and process.env\nconst text = "Math.random, select one from the list"; const at = new Date(now); const clock = { now: 1 }; clock.now;',
+    ],
     ['packages/daemon/a.ts', "const text = 'Update the VM, then set it free. Delete from time to time.'; setTimeout(run, 1);"],
     ['packages/core/a.ts', 'performance; const d = { setTimeout: 1 };'],
   ])('%s: %s is fine', (path, text) => {

@@ -17,6 +17,7 @@ export const mayReadEnvironment: Readonly<Record<string, string>> = {
 /** File → why it may look at the clock or take random numbers. */
 export const mayBeUncertain: Readonly<Record<string, string>> = {
   'packages/daemon/clock.ts': 'fills the port Clock',
+  'packages/cli/main.ts': 'the front door: ages in lists, the name of a throw-away VM',
   'packages/daemon/ids.ts': 'fills the port Ids',
   'packages/daemon/installation.ts': 'makes the token and the mark of an installation, once',
   'packages/host/guest/handshake.ts': 'a nonce of the agent protocol',
@@ -27,18 +28,33 @@ export const mayBeUncertain: Readonly<Record<string, string>> = {
 
 const random = ['randomBytes', 'randomUUID', 'randomInt', 'randomFill', 'randomFillSync', 'getRandomValues'];
 const timers = ['setTimeout', 'setInterval', 'setImmediate'];
-const sql = /^\s*(?:select\s.+\sfrom\s|insert\s+(?:or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s|create\s+(?:unique\s+)?(?:table|index)\s|alter\s+table\s|drop\s+table\s|pragma\s+\w)/is;
+const sql =
+  /^\s*(?:select\s.+\sfrom\s|insert\s+(?:or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s|create\s+(?:unique\s+)?(?:table|index)\s|alter\s+table\s|drop\s+table\s|pragma\s+\w)/is;
 
 export function checkHands(tree: Tree): readonly Problem[] {
   const problems: Problem[] = [];
   for (const [path, text] of sources(tree)) {
     const at = (offset: number): { file: string; line: number } => ({ file: path, line: lineAt(text, offset) });
     for (const one of importsOf(tree, path)) {
-      if (/^(?:node:)?child_process$/.test(one.specifier) && !isTest(path) && !mayStartProcesses.some((folder) => path.startsWith(folder))) {
-        problems.push({ ...at(one.offset), what: 'imports node:child_process', why: 'commands need one place that bounds, kills and records them', fix: 'use exec of packages/host/tools/exec.ts' });
+      if (
+        /^(?:node:)?child_process$/.test(one.specifier) &&
+        !isTest(path) &&
+        !mayStartProcesses.some((folder) => path.startsWith(folder))
+      ) {
+        problems.push({
+          ...at(one.offset),
+          what: 'imports node:child_process',
+          why: 'commands need one place that bounds, kills and records them',
+          fix: 'use exec of packages/host/tools/exec.ts',
+        });
       }
       if (/^(?:kysely|node:sqlite|pg)(?:\/|$)/.test(one.specifier) && packageOf(path) !== 'store' && !isTest(path)) {
-        problems.push({ ...at(one.offset), what: `imports ${one.specifier}`, why: 'only packages/store knows SQL', fix: 'add a method to Store in core/ports.ts' });
+        problems.push({
+          ...at(one.offset),
+          what: `imports ${one.specifier}`,
+          why: 'only packages/store knows SQL',
+          fix: 'add a method to Store in core/ports.ts',
+        });
       }
     }
     // Our tools are for developers: no product runs them.
@@ -55,17 +71,29 @@ export function checkHands(tree: Tree): readonly Problem[] {
 function judge(path: string, node: Node): Pick<Problem, 'what' | 'why' | 'fix'> | null {
   const own = packageOf(path);
   if (readsEnvironment(node) && !Object.hasOwn(mayReadEnvironment, path)) {
-    return { what: 'reads process.env', why: 'settings have one reader, which checks them', fix: 'take the value from the settings object that packages/daemon/config.ts makes' };
+    return {
+      what: 'reads process.env',
+      why: 'settings have one reader, which checks them',
+      fix: 'take the value from the settings object that packages/daemon/config.ts makes',
+    };
   }
   const chance = uncertain(node);
   if (chance !== null && !Object.hasOwn(mayBeUncertain, path)) {
-    return { what: `uses ${chance}`, why: 'time and chance are ports, so that tests can hold them still', fix: 'take Clock or Ids as a dependency (performance.now is fine for durations); a new exception goes into tools/checks/hands.ts with its reason' };
+    return {
+      what: `uses ${chance}`,
+      why: 'time and chance are ports, so that tests can hold them still',
+      fix: 'take Clock or Ids as a dependency (performance.now is fine for durations); a new exception goes into tools/checks/hands.ts with its reason',
+    };
   }
   if (own === 'core') {
     const name = node.type === 'CallExpression' ? child(node, 'callee', 'Identifier')?.['name'] : null;
     const isDate = node.type === 'NewExpression' && child(node, 'callee', 'Identifier')?.['name'] === 'Date';
     if (isDate || timers.some((timer) => timer === name)) {
-      return { what: `uses ${isDate ? 'new Date(' : String(name)}`, why: 'core decides and never waits or looks at a clock', fix: 'take an Instant as a parameter, or return a decision to wait' };
+      return {
+        what: `uses ${isDate ? 'new Date(' : String(name)}`,
+        why: 'core decides and never waits or looks at a clock',
+        fix: 'take an Instant as a parameter, or return a decision to wait',
+      };
     }
   }
   const words = node.type === 'Literal' ? node['value'] : node.type === 'TemplateElement' ? rawOf(node) : null;
@@ -82,7 +110,11 @@ function rawOf(node: Node): string | null {
 
 function readsEnvironment(node: Node): boolean {
   if (memberName(node) === 'process.env') return true;
-  return node.type === 'ImportDeclaration' && child(node, 'source')?.['value'] === 'node:process' && [...nodesOf(node)].some((part) => part.type === 'ImportSpecifier' && child(part, 'imported')?.['name'] === 'env');
+  return (
+    node.type === 'ImportDeclaration' &&
+    child(node, 'source')?.['value'] === 'node:process' &&
+    [...nodesOf(node)].some((part) => part.type === 'ImportSpecifier' && child(part, 'imported')?.['name'] === 'env')
+  );
 }
 
 function uncertain(node: Node): string | null {
@@ -92,6 +124,11 @@ function uncertain(node: Node): string | null {
   const given = node['arguments'];
   if (node.type === 'NewExpression' && callee?.['name'] === 'Date' && Array.isArray(given) && given.length === 0) return 'new Date()';
   if (node.type === 'CallExpression' && callee?.['name'] === 'Date') return 'Date()';
-  const name = node.type === 'ImportSpecifier' ? child(node, 'imported')?.['name'] : node.type === 'MemberExpression' ? child(node, 'property', 'Identifier')?.['name'] : null;
+  const name =
+    node.type === 'ImportSpecifier'
+      ? child(node, 'imported')?.['name']
+      : node.type === 'MemberExpression'
+        ? child(node, 'property', 'Identifier')?.['name']
+        : null;
   return random.find((one) => one === name) ?? null;
 }

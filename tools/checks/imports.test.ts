@@ -77,9 +77,18 @@ describe('cycles', () => {
       'packages/core/sub/c.ts': "export * from '../a.ts';",
       'packages/core/a.ts': "import './b.ts';",
     };
-    expect(said(files)).toEqual(['packages/core/a.ts: imports itself: packages/core/a.ts → packages/core/b.ts → packages/core/sub/c.ts → packages/core/a.ts']);
+    expect(said(files)).toEqual([
+      'packages/core/a.ts: imports itself: packages/core/a.ts → packages/core/b.ts → packages/core/sub/c.ts → packages/core/a.ts',
+    ]);
   });
   test('a diamond is no cycle', () => {
-    expect(said({ 'packages/core/a.ts': "import './b.ts'; import './c.ts';", 'packages/core/b.ts': "import './d.ts';", 'packages/core/c.ts': "import './d.ts';", 'packages/core/d.ts': '' })).toEqual([]);
+    expect(
+      said({
+        'packages/core/a.ts': "import './b.ts'; import './c.ts';",
+        'packages/core/b.ts': "import './d.ts';",
+        'packages/core/c.ts': "import './d.ts';",
+        'packages/core/d.ts': '',
+      }),
+    ).toEqual([]);
   });
 });

@@ -27,26 +27,44 @@ export function checkSizes(tree: Tree): readonly Problem[] {
     .map(([path, text]) => ({ path, lines: text.split('\n').length - (text.endsWith('\n') ? 1 : 0) }))
     .filter(({ lines }) => lines > MOST_LINES)
     .map(({ path, lines }) => ({
-      file: path, line: null, what: `has ${lines} lines`, why: `past ${MOST_LINES} nobody reads a file as a whole`, fix: 'look for the missing table or split off the part with its own name',
+      file: path,
+      line: null,
+      what: `has ${lines} lines`,
+      why: `past ${MOST_LINES} nobody reads a file as a whole`,
+      fix: 'look for the missing table or split off the part with its own name',
     }));
 }
 
 function judge(path: string, text: string, node: Node): Pick<Problem, 'what' | 'why' | 'fix'> | null {
   if (node.type === 'TSAnyKeyword' && !mayUseAny.includes(path)) {
-    return { what: 'uses any', why: 'it switches the compiler off for all that it touches', fix: 'write unknown and parse it, or name the type' };
+    return {
+      what: 'uses any',
+      why: 'it switches the compiler off for all that it touches',
+      fix: 'write unknown and parse it, or name the type',
+    };
   }
   if (node.type === 'ExportDefaultDeclaration' && !mayExportDefault.some((pattern) => pattern.test(path))) {
     return { what: 'has a default export', why: 'everyone would give it another name', fix: 'export it by name' };
   }
   if (node.type === 'CatchClause' && isSilent(text, child(node, 'body'))) {
-    return { what: 'catches silently', why: 'what nobody hears of cannot be repaired', fix: 'handle it, or write the sentence why it may be ignored into the block' };
+    return {
+      what: 'catches silently',
+      why: 'what nobody hears of cannot be repaired',
+      fix: 'handle it, or write the sentence why it may be ignored into the block',
+    };
   }
   if (isCatchCall(node)) {
     const handler = (node['arguments'] as unknown as readonly Node[])[0];
     const body = handler === undefined ? null : child(handler, 'body');
-    const nothing = body !== null && (isSilent(text, body) || (body.type !== 'BlockStatement' && /^(?:undefined|null|void 0)$/.test(text.slice(body.start, body.end))));
+    const nothing =
+      body !== null &&
+      (isSilent(text, body) || (body.type !== 'BlockStatement' && /^(?:undefined|null|void 0)$/.test(text.slice(body.start, body.end))));
     if (nothing && !explainedNear(text, node)) {
-      return { what: 'swallows a rejection', why: 'what nobody hears of cannot be repaired', fix: 'handle it, or write the sentence why it may be ignored beside it' };
+      return {
+        what: 'swallows a rejection',
+        why: 'what nobody hears of cannot be repaired',
+        fix: 'handle it, or write the sentence why it may be ignored beside it',
+      };
     }
   }
   return null;
@@ -60,7 +78,11 @@ function isSilent(text: string, body: Node | null): boolean {
 }
 
 function isSentence(comment: string): boolean {
-  const words = comment.replaceAll(/[/*]+/g, ' ').trim().split(/\s+/).filter((word) => /\p{L}/u.test(word));
+  const words = comment
+    .replaceAll(/[/*]+/g, ' ')
+    .trim()
+    .split(/\s+/)
+    .filter((word) => /\p{L}/u.test(word));
   return words.length >= 4;
 }
 

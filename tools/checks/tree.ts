@@ -29,7 +29,7 @@ export function sources(tree: Tree): [path: string, text: string][] {
 
 /** Tests and what only tests and developers run (a folder `testing/` of a package): other rules hold there. */
 export function isTest(path: string): boolean {
-  return path.endsWith('.test.ts') || /^(?:test|bench|lab)\//.test(path) || /^packages\/(?:testkit|[^/]+\/testing)\//.test(path);
+  return path.endsWith('.test.ts') || /^(?:test|bench|lab)\//.test(path) || /^packages\/(?:testkit\/|.*\/testing\/)/.test(path);
 }
 
 /** `packages/core/vm.ts` → `core`; null outside packages. */
@@ -67,7 +67,14 @@ export function* nodesOf(node: Node): Generator<Node> {
 }
 
 export function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string' && 'start' in value && typeof value.start === 'number';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'type' in value &&
+    typeof value.type === 'string' &&
+    'start' in value &&
+    typeof value.start === 'number'
+  );
 }
 
 /** A child of a node, when it is a node of one of these types. */

@@ -13,13 +13,11 @@ export function downCommand(load: () => Promise<DaemonFace>): Command {
         doc: 'end every VM and remove all that was made: networks, cgroups, processes, the state folder',
       },
     },
-    async run({ options }, { out, signal, stateFolder, environment: { variables: environment }, self }) {
+    async run({ options }, { out, signal, stateFolder, self }) {
       const daemon = await load();
       out.progress({ name: 'stopping the controller' });
-      const { stopped } = await daemon.stop({ stateFolder, environment, signal });
-      const removed = options.purge
-        ? (await daemon.purge({ stateFolder, environment, signal, progress: (step) => out.progress(step) })).removed
-        : [];
+      const { stopped } = await daemon.stop({ stateFolder, signal });
+      const removed = options.purge ? (await daemon.purge({ stateFolder, signal, progress: (step) => out.progress(step) })).removed : [];
       out.quiet();
       await out.answer({ stopped, purged: options.purge, removed }, () => [
         stopped ? 'The controller is stopped.' : 'No controller was running.',

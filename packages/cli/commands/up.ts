@@ -72,7 +72,6 @@ function start(daemon: DaemonFace, options: UpOptions, tools: Tools): Promise<St
     environment: environment.variables,
     signal,
     port: options.port ?? 0,
-    progress: (step) => out.progress(step),
   });
 }
 
@@ -244,7 +243,7 @@ async function once(daemon: DaemonFace, options: UpOptions, tools: Tools): Promi
     failure ??= errorOf(error);
   }
   try {
-    if (started !== null && !started.already) await daemon.stop({ stateFolder, environment: tools.environment.variables, signal: cleanup });
+    if (started !== null && !started.already) await daemon.stop({ stateFolder, signal: cleanup });
   } catch (error) {
     failure ??= errorOf(error);
   }

@@ -12,7 +12,9 @@ const run = 'Run /sbin/init as init process';
 describe('consoles of real guests', () => {
   it('healthy tiny guest', () => {
     const f = facts('healthy-tiny');
-    expect(f.banner?.version).toBe('Linux version 6.1.192 (lab@lab) (gcc (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40) #2 SMP 2025-01-01');
+    expect(f.banner?.version).toBe(
+      'Linux version 6.1.192 (lab@lab) (gcc (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40) #2 SMP 2025-01-01',
+    );
     expect(f.banner).toMatchObject({ line: 1, afterUserspace: false });
     expect(f.commandLine).toMatchObject({ form: 'saved', cut: false });
     expect(f.commandLine?.args).toMatch(/^console=ttyS0 panic=1 .* ip=192\.168\.100\.3::192\.168\.100\.1:255\.255\.255\.0::eth0:off$/);
@@ -23,7 +25,14 @@ describe('consoles of real guests', () => {
       cpus: { count: 1 },
       mounts: [{ device: '/dev/vda', fstype: 'ext4' }],
       rootMounted: { device: '/dev/vda', fstype: 'ext4', readonly: false, by: 'kernel', afterUserspace: false },
-      ipConfig: { device: 'eth0', address: '192.168.100.3', gateway: '192.168.100.1', mask: '255.255.255.0', mac: '02:fc:00:00:00:03', by: 'kernel' },
+      ipConfig: {
+        device: 'eth0',
+        address: '192.168.100.3',
+        gateway: '192.168.100.1',
+        mask: '255.255.255.0',
+        mac: '02:fc:00:00:00:03',
+        by: 'kernel',
+      },
       initStarted: { path: '/init' },
       userspaceFrom: { afterUserspace: false },
       randomReady: { afterUserspace: false },
@@ -41,14 +50,26 @@ describe('consoles of real guests', () => {
   });
 
   it('a kernel without IP_PNP names ip= as unknown', () => {
-    expect(facts('no-ip-pnp')).toMatchObject({ ipConfig: null, unknownParameters: { tokens: ['ip=192.168.100.3::192.168.100.1:255.255.255.0::eth0:off'], cut: false } });
+    expect(facts('no-ip-pnp')).toMatchObject({
+      ipConfig: null,
+      unknownParameters: { tokens: ['ip=192.168.100.3::192.168.100.1:255.255.255.0::eth0:off'], cut: false },
+    });
     expect(facts('founding-5.15').unknownParameters?.tokens.slice(1)).toEqual(['biosdevname=0', 'gso_max_size=0', 'decodo_port=10001']);
   });
 
   it('panics and what led to them', () => {
-    expect(facts('oom-panic')).toMatchObject({ panic: { afterUserspace: false }, oom: { text: expect.stringContaining('no killable processes') as string } });
-    expect(facts('no-ext4')).toMatchObject({ rootMounted: null, panic: { text: expect.stringContaining('Unable to mount root fs on unknown-block(254,0)') as string } });
-    expect(facts('no-init')).toMatchObject({ rootMounted: { device: '/dev/vda' }, panic: { text: expect.stringContaining('Requested init') as string } });
+    expect(facts('oom-panic')).toMatchObject({
+      panic: { afterUserspace: false },
+      oom: { text: expect.stringContaining('no killable processes') as string },
+    });
+    expect(facts('no-ext4')).toMatchObject({
+      rootMounted: null,
+      panic: { text: expect.stringContaining('Unable to mount root fs on unknown-block(254,0)') as string },
+    });
+    expect(facts('no-init')).toMatchObject({
+      rootMounted: { device: '/dev/vda' },
+      panic: { text: expect.stringContaining('Requested init') as string },
+    });
     expect(facts('crash-after-start').panic).toMatchObject({ afterUserspace: true });
     expect(facts('root-twice').rootProblem?.text).toContain('Waiting for root device');
   });
@@ -61,11 +82,18 @@ describe('consoles of real guests', () => {
   });
 
   it('old kernels: 4.14 prints no Run line', () => {
-    expect(facts('founding-4.14')).toMatchObject({ initStarted: null, userspaceFrom: { text: expect.stringContaining('OK') as string, afterUserspace: true }, rootMounted: { readonly: false } });
+    expect(facts('founding-4.14')).toMatchObject({
+      initStarted: null,
+      userspaceFrom: { text: expect.stringContaining('OK') as string, afterUserspace: true },
+      rootMounted: { readonly: false },
+    });
   });
 
   it('says what the kernel made of an undefined address', () => {
-    expect(facts('undefined-in-ip')).toMatchObject({ ipConfig: { mask: '166.0.0.0', gateway: '166.0.0.0' }, ipProblems: [{ text: expect.stringContaining('netmask (-22)') as string }] });
+    expect(facts('undefined-in-ip')).toMatchObject({
+      ipConfig: { mask: '166.0.0.0', gateway: '166.0.0.0' },
+      ipProblems: [{ text: expect.stringContaining('netmask (-22)') as string }],
+    });
   });
 });
 
@@ -80,7 +108,14 @@ describe('lines of our own images', () => {
       'linstock-init: ready up=0.52 listen=0.0.0.0:6080',
     );
     expect(f).toMatchObject({
-      ipConfig: { device: 'eth0', address: '192.168.100.3', gateway: '192.168.100.1', mask: '255.255.255.0', by: 'initrd', afterUserspace: true },
+      ipConfig: {
+        device: 'eth0',
+        address: '192.168.100.3',
+        gateway: '192.168.100.1',
+        mask: '255.255.255.0',
+        by: 'initrd',
+        afterUserspace: true,
+      },
       rootMounted: { device: '/dev/vda', fstype: 'ext4', readonly: false, by: 'initrd' },
       initFinished: { by: 'linstock-init', line: 6 },
       ipProblems: [],
@@ -97,20 +132,44 @@ describe('lines of our own images', () => {
   });
 
   it('keeps what could not be done about ip=', () => {
-    const f = say('linstock-initrd: ip=dhcp not applied: only a fixed address is', 'linstock-initrd: ip 10.0.0.2/24 dev eth0 not set: busy', 'linstock-initrd: FAILED: root device /dev/vdb is not there after 10 s');
+    const f = say(
+      'linstock-initrd: ip=dhcp not applied: only a fixed address is',
+      'linstock-initrd: ip 10.0.0.2/24 dev eth0 not set: busy',
+      'linstock-initrd: FAILED: root device /dev/vdb is not there after 10 s',
+    );
     expect(f).toMatchObject({ ipConfig: null, ipProblems: [{ line: 1 }, { line: 2 }], rootProblem: { line: 3 } });
-    expect(say('linstock-initrd: ip 10.0.0.2/24 dev eth0 set, no default route by 10.0.0.1: x')).toMatchObject({ ipConfig: { address: '10.0.0.2', gateway: null }, ipProblems: [{ line: 1 }] });
+    expect(say('linstock-initrd: ip 10.0.0.2/24 dev eth0 set, no default route by 10.0.0.1: x')).toMatchObject({
+      ipConfig: { address: '10.0.0.2', gateway: null },
+      ipProblems: [{ line: 1 }],
+    });
   });
 });
 
 describe('what stands before a message', () => {
-  it.each(['', '[    0.123456] ', '[12345.678901][    T1] ', '<6>', '<6>[    0.1234][   C12] ', '\u001b[0m', '\u001b[2J\u001b[H[    0.000000] ', 'Nov 24 06:42:11 host kernel: ', 'Nov 24 06:42:11 host kernel: [    0.5000] ', '2026-11-24T06:42:11+00:00 host kernel: ', '/ # \u001b[6n[    1.234567] ', 'SeaBIOS (version 1)[    0.000000] ', '\r'])('%j', (prefix) => {
+  it.each([
+    '',
+    '[    0.123456] ',
+    '[12345.678901][    T1] ',
+    '<6>',
+    '<6>[    0.1234][   C12] ',
+    '\u001b[0m',
+    '\u001b[2J\u001b[H[    0.000000] ',
+    'Nov 24 06:42:11 host kernel: ',
+    'Nov 24 06:42:11 host kernel: [    0.5000] ',
+    '2026-11-24T06:42:11+00:00 host kernel: ',
+    '/ # \u001b[6n[    1.234567] ',
+    'SeaBIOS (version 1)[    0.000000] ',
+    '\r',
+  ])('%j', (prefix) => {
     const f = readConsole(`${prefix}Linux version 6.1.0 (a@b) #1\r\n${prefix}Memory: 1K/2K available\r\n`);
     expect(f).toMatchObject({ banner: { version: 'Linux version 6.1.0 (a@b) #1', line: 1 }, memory: { line: 2 } });
   });
 
   it('is not found inside other text', () => {
-    expect(say('app says Linux version 6.1.0', 'x[1.2]Linux version 6', 'colonel: y Kernel panic - not syncing: z')).toMatchObject({ banner: null, panic: null });
+    expect(say('app says Linux version 6.1.0', 'x[1.2]Linux version 6', 'colonel: y Kernel panic - not syncing: z')).toMatchObject({
+      banner: null,
+      panic: null,
+    });
   });
 
   it('reads systemd behind syslog', () => {
@@ -120,8 +179,22 @@ describe('what stands before a message', () => {
 
 describe('facts', () => {
   it('of the first boot stay when a second banner comes', () => {
-    const f = say('Linux version 1', 'Command line: a', run, 'reboot: Restarting system', 'Linux version 2', 'Command line: b', 'Kernel command line: b');
-    expect(f).toMatchObject({ banner: { version: 'Linux version 1' }, banners: 2, laterBanner: { line: 5, afterUserspace: true }, commandLine: { args: 'a' }, shutdown: { how: 'restart' } });
+    const f = say(
+      'Linux version 1',
+      'Command line: a',
+      run,
+      'reboot: Restarting system',
+      'Linux version 2',
+      'Command line: b',
+      'Kernel command line: b',
+    );
+    expect(f).toMatchObject({
+      banner: { version: 'Linux version 1' },
+      banners: 2,
+      laterBanner: { line: 5, afterUserspace: true },
+      commandLine: { args: 'a' },
+      shutdown: { how: 'restart' },
+    });
   });
 
   it('prefer the saved command line and join a wrapped one', () => {
@@ -141,9 +214,16 @@ describe('facts', () => {
   });
 
   it('count each failed unit once, by its full name', () => {
-    const f = say('systemd[1]: Failed to start systemd-logind.service - User Login Management.', '[\u001b[0;1;31mFAILED\u001b[0m] Failed to start \u001b[0;1;39msystemd-lo…rvice\u001b[0m - User Login Management.', 'systemd[1]: systemd-logind.service: Failed with result \'exit-code\'.', '[FAILED] Failed to start noVNC WebSocket Proxy.');
+    const f = say(
+      'systemd[1]: Failed to start systemd-logind.service - User Login Management.',
+      '[\u001b[0;1;31mFAILED\u001b[0m] Failed to start \u001b[0;1;39msystemd-lo…rvice\u001b[0m - User Login Management.',
+      "systemd[1]: systemd-logind.service: Failed with result 'exit-code'.",
+      '[FAILED] Failed to start noVNC WebSocket Proxy.',
+    );
     expect(f.failedUnits.map((u) => u.unit)).toEqual(['systemd-logind.service', 'noVNC WebSocket Proxy']);
-    expect(say('[FAILED] Failed to start systemd-lo…rvice - User.', 'systemd[1]: Failed to start systemd-logind.service - User.').failedUnits).toMatchObject([{ unit: 'systemd-logind.service', line: 1 }]);
+    expect(
+      say('[FAILED] Failed to start systemd-lo…rvice - User.', 'systemd[1]: Failed to start systemd-logind.service - User.').failedUnits,
+    ).toMatchObject([{ unit: 'systemd-logind.service', line: 1 }]);
     expect(say('myapp: Failed to start worker.').failedUnits).toEqual([]);
   });
 
@@ -186,8 +266,24 @@ describe('a line that has not ended', () => {
 
 const pieces = fc.oneof(
   fc.uint8Array({ maxLength: 60 }).map((b) => Buffer.from(b)),
-  fc.constantFrom(...['healthy-tiny', 'readonly-systemd', 'oom-panic'].flatMap((n) => Buffer.from(fixture(n)).toString('latin1').split('\n'))).map((line) => Buffer.from(`${line}\n`, 'latin1')),
-  fc.constantFrom('\r\n', '\u001b[', '[    0.1', 'Linux version ', 'device=eth0, ipaddr=', '<6>', '[  OK  ] Started ', 'linstock-initrd: ip ', 'é…😀').map((t) => Buffer.from(t)),
+  fc
+    .constantFrom(
+      ...['healthy-tiny', 'readonly-systemd', 'oom-panic'].flatMap((n) => Buffer.from(fixture(n)).toString('latin1').split('\n')),
+    )
+    .map((line) => Buffer.from(`${line}\n`, 'latin1')),
+  fc
+    .constantFrom(
+      '\r\n',
+      '\u001b[',
+      '[    0.1',
+      'Linux version ',
+      'device=eth0, ipaddr=',
+      '<6>',
+      '[  OK  ] Started ',
+      'linstock-initrd: ip ',
+      'é…😀',
+    )
+    .map((t) => Buffer.from(t)),
   fc.integer({ min: 1, max: 5_000 }).map((n) => Buffer.alloc(n, 'x')),
 );
 
@@ -225,8 +321,11 @@ describe('properties', () => {
   it('is not moved by chatter between lines', () => {
     const plain = facts('healthy-tiny');
     const lines = Buffer.from(fixture('healthy-tiny')).toString().split('\n');
-    const chatter = fc.stringMatching(/^[a-z0-9 .:\]()-]{0,60}$/).filter((t) => !/kernel:|device=|linstock|random: crng|tsc:|systemd|reboot|smp:|erofs|general/.test(t));
-    const blind = (f: ConsoleFacts): unknown => JSON.parse(JSON.stringify(f, (key, value: unknown) => (['line', 'lines', 'bytes', 'text'].includes(key) ? 0 : value)));
+    const chatter = fc
+      .stringMatching(/^[a-z0-9 .:\]()-]{0,60}$/)
+      .filter((t) => !/kernel:|device=|linstock|random: crng|tsc:|systemd|reboot|smp:|erofs|general/.test(t));
+    const blind = (f: ConsoleFacts): unknown =>
+      JSON.parse(JSON.stringify(f, (key, value: unknown) => (['line', 'lines', 'bytes', 'text'].includes(key) ? 0 : value)));
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(lines.length - 1), chatter), { maxLength: 7 }), (noise) => {
         const mixed = [...lines];
@@ -253,7 +352,12 @@ describe('properties', () => {
   });
 
   it('keeps lists bounded', () => {
-    const f = readConsole(Array.from({ length: 1_000 }, (_, i) => `[FAILED] Failed to start u${i}.service - x.\nEXT4-fs (vd${i}): mounted filesystem\nIP-Config: Failed to open x\n`).join(''));
+    const f = readConsole(
+      Array.from(
+        { length: 1_000 },
+        (_, i) => `[FAILED] Failed to start u${i}.service - x.\nEXT4-fs (vd${i}): mounted filesystem\nIP-Config: Failed to open x\n`,
+      ).join(''),
+    );
     expect([f.failedUnits.length, f.mounts.length, f.ipProblems.length]).toEqual([32, 8, 8]);
   });
 });

@@ -38,7 +38,16 @@ export type ConsoleFacts = {
   /** the kernel waits for a root device, or cannot open or mount it; or our initrd gave up */
   rootProblem: ConsoleLine | null;
   /** kernel IP-Config block or our initrd's own line: the address was set at that moment */
-  ipConfig: (ConsoleLine & { device: string; address: string; gateway: string | null; mask: string | null; mac: string | null; by: 'kernel' | 'initrd' }) | null;
+  ipConfig:
+    | (ConsoleLine & {
+        device: string;
+        address: string;
+        gateway: string | null;
+        mask: string | null;
+        mac: string | null;
+        by: 'kernel' | 'initrd';
+      })
+    | null;
   /** what the kernel or our initrd could not do about ip=, at most 8 */
   ipProblems: readonly ConsoleLine[];
   /** who in user space started to configure network interfaces, at most 8 */

@@ -14,9 +14,32 @@ export type Gathering = Mutable<ConsoleFacts> & { ipBlockLines: number };
 
 export function emptyFacts(): Gathering {
   return {
-    bytes: 0, lines: 0, banner: null, banners: 0, laterBanner: null, commandLine: null, unknownParameters: null, memory: null, cpus: null, mounts: [],
-    rootMounted: null, rootProblem: null, ipConfig: null, ipProblems: [], networkConfigurators: [], userspaceFrom: null, initStarted: null,
-    initFinished: null, initProblem: null, failedUnits: [], randomReady: null, panic: null, oops: null, oom: null, shutdown: null, tscMhz: null,
+    bytes: 0,
+    lines: 0,
+    banner: null,
+    banners: 0,
+    laterBanner: null,
+    commandLine: null,
+    unknownParameters: null,
+    memory: null,
+    cpus: null,
+    mounts: [],
+    rootMounted: null,
+    rootProblem: null,
+    ipConfig: null,
+    ipProblems: [],
+    networkConfigurators: [],
+    userspaceFrom: null,
+    initStarted: null,
+    initFinished: null,
+    initProblem: null,
+    failedUnits: [],
+    randomReady: null,
+    panic: null,
+    oops: null,
+    oom: null,
+    shutdown: null,
+    tscMhz: null,
     ipBlockLines: 0,
   };
 }
@@ -80,7 +103,10 @@ const readUnknown: Read = (g, body, line) => {
   const from = body.indexOf('"') + 1;
   const end = body.lastIndexOf('", will be passed');
   const cut = end < from;
-  const tokens = body.slice(from, cut ? undefined : end).split(/\s+/).filter((t) => t !== '');
+  const tokens = body
+    .slice(from, cut ? undefined : end)
+    .split(/\s+/)
+    .filter((t) => t !== '');
   g.unknownParameters = { ...line(), tokens, cut };
 };
 
@@ -132,7 +158,8 @@ const readVfs: Read = (g, body, line) => {
 /** net/ipv4/ipconfig.c */
 const readIpConfig: Read = (g, body, line) => {
   if (body.startsWith('IP-Config: Complete')) g.ipBlockLines = ipBlockLines;
-  else if (/Gateway not on|Unable to|No network devices|Failed to|Retrying forever|Auto-configuration of network failed/.test(body)) addIpProblem(g, line);
+  else if (/Gateway not on|Unable to|No network devices|Failed to|Retrying forever|Auto-configuration of network failed/.test(body))
+    addIpProblem(g, line);
 };
 
 const readIpDevice: Read = (g, body, line) => {
@@ -142,7 +169,15 @@ const readIpDevice: Read = (g, body, line) => {
   if (device === null || address === null) return;
   g.ipBlockLines = 0;
   const gateway = field('gw');
-  g.ipConfig ??= { ...line(), device, address, gateway: gateway === '255.255.255.255' ? null : gateway, mask: field('mask'), mac: field('hwaddr'), by: 'kernel' };
+  g.ipConfig ??= {
+    ...line(),
+    device,
+    address,
+    gateway: gateway === '255.255.255.255' ? null : gateway,
+    mask: field('mask'),
+    mac: field('hwaddr'),
+    by: 'kernel',
+  };
 };
 
 function addIpProblem(g: Gathering, line: () => ConsoleLine): void {
@@ -161,7 +196,15 @@ const readInitrd: Read = (g, body, line) => {
   }
   const ip = /^linstock-initrd: ip (\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2}) (?:gw (\S{1,40}) )?dev (\S{1,16}) set/.exec(body);
   if (ip?.[1] && ip[4]) {
-    g.ipConfig ??= { ...line(), device: ip[4], address: ip[1], gateway: ip[3] ?? null, mask: Number(ip[2]) <= 32 ? netmaskOf(Number(ip[2])) : null, mac: null, by: 'initrd' };
+    g.ipConfig ??= {
+      ...line(),
+      device: ip[4],
+      address: ip[1],
+      gateway: ip[3] ?? null,
+      mask: Number(ip[2]) <= 32 ? netmaskOf(Number(ip[2])) : null,
+      mac: null,
+      by: 'initrd',
+    };
   }
   if (/^linstock-initrd: ip.{0,400}? (?:not (?:set|applied|up)|no default route)/.test(body)) addIpProblem(g, line);
   if (body.startsWith('linstock-initrd: FAILED')) {
@@ -192,7 +235,10 @@ const readFreeing: Read = (g, body, line) => {
 
 /** Who configures interfaces when it starts, by its unit or its description. */
 const configurators: readonly [RegExp, string][] = [
-  [/systemd-network[^ ]{0,12}ce\b.{0,10}Network Configuration|systemd-networkd\.service|(?:Started|Starting) (?:Network Configuration|Network Service)\b/, 'systemd-networkd'],
+  [
+    /systemd-network[^ ]{0,12}ce\b.{0,10}Network Configuration|systemd-networkd\.service|(?:Started|Starting) (?:Network Configuration|Network Service)\b/,
+    'systemd-networkd',
+  ],
   [/NetworkManager\.service|(?:Started|Starting) Network Manager\b/, 'NetworkManager'],
   [/networking\.service|Raise network interfaces/, 'ifupdown'],
   [/dhcpcd\.service|\bdhclient\b/, 'a DHCP client'],
@@ -202,9 +248,14 @@ const configurators: readonly [RegExp, string][] = [
 ];
 
 function readUnitText(g: Gathering, text: string, line: () => ConsoleLine): void {
-  const failed = /^Failed to (?:start|mount|listen on|activate swap|set up automount) (.{1,256})$/.exec(text)?.[1] ?? /^(\S{1,256}): Failed with result/.exec(text)?.[1];
+  const failed =
+    /^Failed to (?:start|mount|listen on|activate swap|set up automount) (.{1,256})$/.exec(text)?.[1] ??
+    /^(\S{1,256}): Failed with result/.exec(text)?.[1];
   if (failed !== undefined) addFailedUnit(g, unitOf(failed), line);
-  else if (text.startsWith('Startup finished in ') || /^Reached target (?:multi-user\.target|graphical\.target|Multi-User System|Graphical Interface)/.test(text)) {
+  else if (
+    text.startsWith('Startup finished in ') ||
+    /^Reached target (?:multi-user\.target|graphical\.target|Multi-User System|Graphical Interface)/.test(text)
+  ) {
     g.initFinished ??= { ...line(), by: 'systemd' };
   } else if (/^(?:Started|Starting|Finished) /.test(text) && g.networkConfigurators.length < most.networkConfigurators) {
     const name = configurators.find(([pattern]) => pattern.test(text))?.[1];

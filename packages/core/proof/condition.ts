@@ -29,7 +29,8 @@ export function allOf(expected: string, parts: readonly Part[]): Finding {
   const evidence = parts.flatMap((p) => p.evidence);
   if (refutedPart) return refuted(expected, observed, evidence, refutedPart.next ?? 'Look at the evidence.');
   const [first, ...rest] = evidence;
-  if (unknownPart || first === undefined) return unknown(expected, observed, unknownPart?.next ?? 'Nothing was looked at: make the proof again.', evidence);
+  if (unknownPart || first === undefined)
+    return unknown(expected, observed, unknownPart?.next ?? 'Nothing was looked at: make the proof again.', evidence);
   return proved(expected, observed, [first, ...rest]);
 }
 

@@ -10,29 +10,71 @@ import { examine } from './examine.ts';
 import type { GuestFacts, PortAnswer, Sight } from './sight.ts';
 
 const now = 1_790_000_000_000;
-const fixture = (name: string): ConsoleFacts => readConsole(readFileSync(new URL(`../console/fixtures/${name}.log`, import.meta.url)), { ended: true });
-const banner = 'Linux version 6.1.192 (lab@lab) (gcc (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40) #2 SMP 2025-01-01';
-const given = 'console=ttyS0 panic=1 reboot=t root=/dev/vda rw init=/init tsc_early_khz=2600000 tsc=reliable lab.console=full ip=192.168.100.3::192.168.100.1:255.255.255.0::eth0:off'.split(' ');
+const fixture = (name: string): ConsoleFacts =>
+  readConsole(readFileSync(new URL(`../console/fixtures/${name}.log`, import.meta.url)), { ended: true });
+const banner =
+  'Linux version 6.1.192 (lab@lab) (gcc (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40) #2 SMP 2025-01-01';
+const given =
+  'console=ttyS0 panic=1 reboot=t root=/dev/vda rw init=/init tsc_early_khz=2600000 tsc=reliable lab.console=full ip=192.168.100.3::192.168.100.1:255.255.255.0::eth0:off'.split(
+    ' ',
+  );
 const mac = '02:fc:c0:a8:64:03';
 const hash = 'a'.repeat(64);
 
 const golden: GoldenManifest = {
-  schema: 1, name: 'tiny', version: 1, digest: hash, createdAt: 0,
-  kernel: { blob: hash, bytes: 1, format: 'elf', release: '6.1.192', banner: `${banner}\n`, package: null, config: { VIRTIO_BLK: 'y', EXT4_FS: 'y' }, configKnownBy: 'ikconfig' },
+  schema: 1,
+  name: 'tiny',
+  version: 1,
+  digest: hash,
+  createdAt: 0,
+  kernel: {
+    blob: hash,
+    bytes: 1,
+    format: 'elf',
+    release: '6.1.192',
+    banner: `${banner}\n`,
+    package: null,
+    config: { VIRTIO_BLK: 'y', EXT4_FS: 'y' },
+    configKnownBy: 'ikconfig',
+  },
   initrd: null,
   rootfs: { blob: hash, bytes: 1, fstype: 'ext4', virtualBytes: 1 },
   machine: { vcpus: 1, memoryMiB: 128, leastMemoryMiB: 32 },
-  requires: ['VIRTIO_BLK', 'EXT4_FS'], bootArgs: [], userspaceArgs: [], ports: [], agent: true, madeWith: {},
+  requires: ['VIRTIO_BLK', 'EXT4_FS'],
+  bootArgs: [],
+  userspaceArgs: [],
+  ports: [],
+  agent: true,
+  madeWith: {},
 };
-const wiring: Wiring = { slot: 1, netns: 'n', port: 'p', mac, address: '192.168.100.3', prefix: 24, netmask: '255.255.255.0', gateway: '192.168.100.1', forwards: [] };
+const wiring: Wiring = {
+  slot: 1,
+  netns: 'n',
+  port: 'p',
+  mac,
+  address: '192.168.100.3',
+  prefix: 24,
+  netmask: '255.255.255.0',
+  gateway: '192.168.100.1',
+  forwards: [],
+};
 const asked: Asked = {
-  golden, memoryMiB: 128, vcpus: 1, ports: [{ port: 6080, level: 'rfb' }], wiring, accelerator: 'kvm',
+  golden,
+  memoryMiB: 128,
+  vcpus: 1,
+  ports: [{ port: 6080, level: 'rfb' }],
+  wiring,
+  accelerator: 'kvm',
   commandLine: { given, addedForVmm: [], appendedByVmm: [] },
   network: { kind: 'bridge', bridge: 'lsab-br0' },
   egress: true,
 };
 const kernel = (more: Partial<GoldenManifest['kernel']>): Partial<Asked> => ({
-  golden: { ...golden, kernel: { ...golden.kernel, ...more }, requires: Object.keys(more.config ?? golden.kernel.config).map((name) => name.replace('CONFIG_', '')) },
+  golden: {
+    ...golden,
+    kernel: { ...golden.kernel, ...more },
+    requires: Object.keys(more.config ?? golden.kernel.config).map((name) => name.replace('CONFIG_', '')),
+  },
 });
 const args = (...tokens: string[]): Partial<Asked> => ({ commandLine: { given: tokens, addedForVmm: [], appendedByVmm: [] } });
 
@@ -40,10 +82,20 @@ const guest: GuestFacts = {
   cmdline: given.join(' '),
   kernel: { release: '6.1.192', version: '#2 SMP 2025-01-01' },
   memoryKiB: { total: 113_768, available: 90_000 },
-  cpus: 1, uptimeMs: 900,
-  links: [{ name: 'lo', mac: '00:00:00:00:00:00', state: 'unknown', mtu: 65_536 }, { name: 'eth0', mac, state: 'up', mtu: 1_500 }],
-  addresses: [{ link: 'lo', address: '127.0.0.1', prefix: 8 }, { link: 'eth0', address: '192.168.100.3', prefix: 24 }],
-  routes: [{ destination: 'default', gateway: '192.168.100.1', link: 'eth0' }, { destination: 'default', gateway: 'fe80::1', link: 'eth0' }],
+  cpus: 1,
+  uptimeMs: 900,
+  links: [
+    { name: 'lo', mac: '00:00:00:00:00:00', state: 'unknown', mtu: 65_536 },
+    { name: 'eth0', mac, state: 'up', mtu: 1_500 },
+  ],
+  addresses: [
+    { link: 'lo', address: '127.0.0.1', prefix: 8 },
+    { link: 'eth0', address: '192.168.100.3', prefix: 24 },
+  ],
+  routes: [
+    { destination: 'default', gateway: '192.168.100.1', link: 'eth0' },
+    { destination: 'default', gateway: 'fe80::1', link: 'eth0' },
+  ],
   listening: [{ address: '0.0.0.0', port: 6080, process: 'websockify' }],
   resolvers: [],
   root: { device: '/dev/root', fstype: 'ext4', options: 'rw,relatime' },
@@ -51,12 +103,27 @@ const guest: GuestFacts = {
   clockUnixMs: now - 300,
   randomSeeded: true,
 };
-const answers = (more: Partial<GuestFacts> = {}): Partial<Sight> => ({ agent: { is: 'answers', at: now - 100, ms: 5, facts: { ...guest, ...more } } });
+const answers = (more: Partial<GuestFacts> = {}): Partial<Sight> => ({
+  agent: { is: 'answers', at: now - 100, ms: 5, facts: { ...guest, ...more } },
+});
 const absent: Partial<Sight> = { agent: { is: 'absent', why: 'no channel' } };
 const steps = (...answer: [PortLevel, PortAnswer][]): Partial<Sight> => ({
-  ports: [{ port: 6080, steps: answer.map(([level, a]) => ({ level, ok: ['open', 'status', 'upgraded', 'banner'].includes(a), answer: a, text: `${level} ${a}` })) }],
+  ports: [
+    {
+      port: 6080,
+      steps: answer.map(([level, a]) => ({
+        level,
+        ok: ['open', 'status', 'upgraded', 'banner'].includes(a),
+        answer: a,
+        text: `${level} ${a}`,
+      })),
+    },
+  ],
 });
-const ready = (name: string): ConsoleFacts => ({ ...fixture(name), initFinished: { line: 40, text: 'linstock-init: ready', afterUserspace: true, by: 'linstock-init' } });
+const ready = (name: string): ConsoleFacts => ({
+  ...fixture(name),
+  initFinished: { line: 40, text: 'linstock-init: ready', afterUserspace: true, by: 'linstock-init' },
+});
 const healthy = ready('healthy-tiny');
 const empty = readConsole('');
 const on = (more: Partial<ConsoleFacts>): Partial<Sight> => ({ console: { ...healthy, ...more } });
@@ -78,7 +145,11 @@ const look = (id: string, seen: Partial<Sight>, want: Partial<Asked> = {}): Cond
   if (!found) throw new Error(`no condition ${id}`);
   return found;
 };
-const line = (text: string, n: number, afterUserspace = false): { line: number; text: string; afterUserspace: boolean } => ({ line: n, text, afterUserspace });
+const line = (text: string, n: number, afterUserspace = false): { line: number; text: string; afterUserspace: boolean } => ({
+  line: n,
+  text,
+  afterUserspace,
+});
 const panic = line('Kernel panic - not syncing: Attempted to kill init!', 60, true);
 
 describe('a healthy boot', () => {
@@ -91,7 +162,10 @@ describe('a healthy boot', () => {
   it('says what the guest could have forged', () => {
     const evidence = proof.conditions.flatMap((c) => c.evidence);
     expect(evidence.filter((e) => e.source === 'agent').every((e) => e.guestControlled)).toBe(true);
-    expect(proof.conditions.find((c) => c.id === 'cmdline.effective')?.evidence[0]).toMatchObject({ source: 'console', guestControlled: false });
+    expect(proof.conditions.find((c) => c.id === 'cmdline.effective')?.evidence[0]).toMatchObject({
+      source: 'console',
+      guestControlled: false,
+    });
     expect(proof.conditions.find((c) => c.id === 'init.finished')?.evidence[0]).toMatchObject({ source: 'console', guestControlled: true });
   });
 });
@@ -105,44 +179,121 @@ const table: Row[] = [
 
   ['another kernel', 'kernel.started', 'refuted', {}, kernel({ banner: 'Linux version 5.10.0 (x) #1' })],
   ['empty console, agent names the kernel', 'kernel.started', 'proved', { console: empty }],
-  ['agent sends /proc/version whole', 'kernel.started', 'proved', { console: empty, ...answers({ kernel: { release: '6.1.192', version: banner } }) }],
+  [
+    'agent sends /proc/version whole',
+    'kernel.started',
+    'proved',
+    { console: empty, ...answers({ kernel: { release: '6.1.192', version: banner } }) },
+  ],
   ['agent names another', 'kernel.started', 'refuted', answers({ kernel: { release: '6.1.193', version: '#2 SMP 2025-01-01' } })],
   ['empty console, no agent', 'kernel.started', 'unknown', { console: empty, ...absent }],
-  ['banner only by a process', 'kernel.started', 'unknown', { ...absent, ...on({ banner: { ...line(banner, 50, true), version: banner } }) }],
+  [
+    'banner only by a process',
+    'kernel.started',
+    'unknown',
+    { ...absent, ...on({ banner: { ...line(banner, 50, true), version: banner } }) },
+  ],
   ['second banner after a panic', 'kernel.started', 'refuted', on({ panic, laterBanner: line(banner, 70, true), banners: 2 })],
   ['second banner without cause', 'kernel.started', 'unknown', on({ laterBanner: line(banner, 70, true), banners: 2 })],
 
   ['swiotlb=force never arrived', 'cmdline.effective', 'refuted', {}, args(...given, 'swiotlb=force'), 'missing: swiotlb=force'],
   ['changed', 'cmdline.effective', 'refuted', {}, args(...given.with(1, 'panic=0')), 'changed: panic=0 is panic=1'],
   ['added', 'cmdline.effective', 'refuted', {}, args(...given.slice(1)), 'added by somebody else: console=ttyS0'],
-  ['doubled root= (case 06)', 'cmdline.effective', 'refuted', { console: fixture('root-twice'), ...absent }, { commandLine: { given: 'console=ttyS0 reboot=k panic=1 root=/dev/sda rw rootfstype=ext4 rootwait net.ifnames=0 ip=192.168.100.2::192.168.100.1:255.255.255.0::eth0:off'.split(' '), addedForVmm: [], appendedByVmm: ['root=/dev/vda', 'rw'] } }, 'doubled: root=/dev/sda root=/dev/vda'],
+  [
+    'doubled root= (case 06)',
+    'cmdline.effective',
+    'refuted',
+    { console: fixture('root-twice'), ...absent },
+    {
+      commandLine: {
+        given:
+          'console=ttyS0 reboot=k panic=1 root=/dev/sda rw rootfstype=ext4 rootwait net.ifnames=0 ip=192.168.100.2::192.168.100.1:255.255.255.0::eth0:off'.split(
+            ' ',
+          ),
+        addedForVmm: [],
+        appendedByVmm: ['root=/dev/vda', 'rw'],
+      },
+    },
+    'doubled: root=/dev/sda root=/dev/vda',
+  ],
   ['/proc/cmdline differs', 'cmdline.effective', 'refuted', answers({ cmdline: `${given.join(' ')} x=1` }), {}, '/proc/cmdline: added'],
   ['only the agent', 'cmdline.effective', 'proved', { console: empty }],
   ['neither', 'cmdline.effective', 'unknown', { console: empty, ...absent }],
-  ['cut by printk, no agent', 'cmdline.effective', 'unknown', { ...absent, ...on({ commandLine: { ...line('x', 2), args: `${given.slice(0, 3).join(' ')} roo`, form: 'saved', cut: true } }) }],
-  ['long enough to be cut, and whole', 'cmdline.effective', 'proved', { ...absent, ...on({ commandLine: { ...line('x', 2), args: given.join(' '), form: 'saved', cut: true } }) }],
-  ['cut by printk, agent has it whole', 'cmdline.effective', 'proved', on({ commandLine: { ...line('x', 2), args: `${given.slice(0, 3).join(' ')} roo`, form: 'saved', cut: true } })],
+  [
+    'cut by printk, no agent',
+    'cmdline.effective',
+    'unknown',
+    { ...absent, ...on({ commandLine: { ...line('x', 2), args: `${given.slice(0, 3).join(' ')} roo`, form: 'saved', cut: true } }) },
+  ],
+  [
+    'long enough to be cut, and whole',
+    'cmdline.effective',
+    'proved',
+    { ...absent, ...on({ commandLine: { ...line('x', 2), args: given.join(' '), form: 'saved', cut: true } }) },
+  ],
+  [
+    'cut by printk, agent has it whole',
+    'cmdline.effective',
+    'proved',
+    on({ commandLine: { ...line('x', 2), args: `${given.slice(0, 3).join(' ')} roo`, form: 'saved', cut: true } }),
+  ],
   ['no launch plan', 'cmdline.effective', 'unknown', {}, args()],
-  ['printed by a process only', 'cmdline.effective', 'unknown', { ...absent, ...on({ commandLine: { ...line('x', 90, true), args: given.join(' '), form: 'saved', cut: false } }) }],
+  [
+    'printed by a process only',
+    'cmdline.effective',
+    'unknown',
+    { ...absent, ...on({ commandLine: { ...line('x', 90, true), args: given.join(' '), form: 'saved', cut: false } }) },
+  ],
 
   ['nothing named', 'cmdline.understood', 'proved', {}, {}, 'lab.console'],
   ['ip= without IP_PNP', 'cmdline.understood', 'refuted', { console: fixture('no-ip-pnp') }, {}, 'without effect: ip=192.168.100.3'],
-  ['ip= read by the image', 'cmdline.understood', 'proved', { console: fixture('no-ip-pnp') }, { golden: { ...golden, userspaceArgs: ['ip'] } }, 'is not a parameter of this kernel and is for this golden image itself'],
+  [
+    'ip= read by the image',
+    'cmdline.understood',
+    'proved',
+    { console: fixture('no-ip-pnp') },
+    { golden: { ...golden, userspaceArgs: ['ip'] } },
+    'is not a parameter of this kernel and is for this golden image itself',
+  ],
   ['Linux 4.14 never says', 'cmdline.understood', 'unknown', { console: fixture('founding-4.14'), ...absent }],
   ['Linux 5.13 never says', 'cmdline.understood', 'unknown', on({ banner: { ...line('b', 1), version: 'Linux version 5.13.19 (x)' } })],
   ['Linux 5.14 would say', 'cmdline.understood', 'proved', on({ banner: { ...line('b', 1), version: 'Linux version 5.14.0 (x)' } })],
-  ['notices are not shown', 'cmdline.understood', 'unknown', on({ commandLine: { ...line('Command line: x', 2), args: given.join(' '), form: 'early', cut: false } })],
+  [
+    'notices are not shown',
+    'cmdline.understood',
+    'unknown',
+    on({ commandLine: { ...line('Command line: x', 2), args: given.join(' '), form: 'early', cut: false } }),
+  ],
   ['quiet console', 'cmdline.understood', 'unknown', { console: empty }],
   ['list cut', 'cmdline.understood', 'unknown', on({ unknownParameters: { ...line('u', 30), tokens: ['foo'], cut: true } })],
 
   ['option not built', 'kernel.config', 'refuted', {}, kernel({ config: { CONFIG_VIRTIO_NET: 'n' } })],
   ['module without initrd (case 05)', 'kernel.config', 'refuted', {}, kernel({ config: { VIRTIO_BLK: 'm' } })],
-  ['module in the initrd', 'kernel.config', 'proved', {}, { golden: { ...golden, kernel: { ...golden.kernel, config: { VIRTIO_BLK: 'm', HW_RANDOM_VIRTIO: 'm' } }, requires: ['VIRTIO_BLK', 'HW_RANDOM_VIRTIO'], initrd: { blob: hash, bytes: 1, modules: ['kernel/drivers/block/virtio_blk.ko', 'virtio-rng.ko.xz'] } } }],
+  [
+    'module in the initrd',
+    'kernel.config',
+    'proved',
+    {},
+    {
+      golden: {
+        ...golden,
+        kernel: { ...golden.kernel, config: { VIRTIO_BLK: 'm', HW_RANDOM_VIRTIO: 'm' } },
+        requires: ['VIRTIO_BLK', 'HW_RANDOM_VIRTIO'],
+        initrd: { blob: hash, bytes: 1, modules: ['kernel/drivers/block/virtio_blk.ko', 'virtio-rng.ko.xz'] },
+      },
+    },
+  ],
   ['module that the root may have', 'kernel.config', 'unknown', {}, kernel({ config: { VSOCKETS: 'm' } })],
   ['required option nobody knows', 'kernel.config', 'unknown', {}, { golden: { ...golden, requires: ['VSOCKETS'] } }],
   ['config not known', 'kernel.config', 'unknown', {}, kernel({ configKnownBy: 'none' })],
   ['other kernel runs', 'kernel.config', 'unknown', {}, kernel({ banner: 'Linux version 5' })],
-  ['IP_PNP off, image reads ip=', 'kernel.config', 'proved', {}, { golden: { ...golden, userspaceArgs: ['ip'], requires: ['IP_PNP'], kernel: { ...golden.kernel, config: { IP_PNP: 'n' } } } }],
+  [
+    'IP_PNP off, image reads ip=',
+    'kernel.config',
+    'proved',
+    {},
+    { golden: { ...golden, userspaceArgs: ['ip'], requires: ['IP_PNP'], kernel: { ...golden.kernel, config: { IP_PNP: 'n' } } } },
+  ],
 
   ['256 asked, 128 there', 'memory.size', 'refuted', {}, { memoryMiB: 256 }],
   ['1 MiB too little', 'memory.size', 'refuted', {}, { memoryMiB: 129 }],
@@ -163,37 +314,104 @@ const table: Row[] = [
   ['another file system', 'root.mounted', 'refuted', {}, args('root=/dev/vda', 'rw', 'rootfstype=xfs')],
   ['read-only although rw', 'root.mounted', 'refuted', { console: fixture('readonly-systemd'), ...absent }],
   ['read-only now although rw', 'root.mounted', 'refuted', answers({ root: { device: '/dev/vda', fstype: 'ext4', options: 'ro' } })],
-  ['ro asked, made rw by the image', 'root.mounted', 'proved', on({ rootMounted: { ...line('VFS: x', 20), device: '/dev/vda', fstype: 'ext4', readonly: true, by: 'kernel' } }), args('root=/dev/vda', 'ro'), 'made read-write by the image'],
+  [
+    'ro asked, made rw by the image',
+    'root.mounted',
+    'proved',
+    on({ rootMounted: { ...line('VFS: x', 20), device: '/dev/vda', fstype: 'ext4', readonly: true, by: 'kernel' } }),
+    args('root=/dev/vda', 'ro'),
+    'made read-write by the image',
+  ],
   ['no driver (panic)', 'root.mounted', 'refuted', { console: fixture('no-ext4'), ...absent }, {}, 'Unable to mount root fs'],
   ['root= by UUID', 'root.mounted', 'proved', {}, args('root=UUID=1-2', 'rw')],
   ['nobody said', 'root.mounted', 'unknown', { console: empty, ...absent }],
-  ['overlay above', 'root.mounted', 'unknown', { console: empty, ...answers({ root: { device: 'overlay', fstype: 'overlay', options: 'rw' } }) }],
-  ['initrd without file system type', 'root.mounted', 'unknown', { ...absent, ...on({ rootMounted: { ...line('i', 20, true), device: '/dev/vda', fstype: null, readonly: false, by: 'initrd' } }) }, {}, 'not told: file system'],
+  [
+    'overlay above',
+    'root.mounted',
+    'unknown',
+    { console: empty, ...answers({ root: { device: 'overlay', fstype: 'overlay', options: 'rw' } }) },
+  ],
+  [
+    'initrd without file system type',
+    'root.mounted',
+    'unknown',
+    { ...absent, ...on({ rootMounted: { ...line('i', 20, true), device: '/dev/vda', fstype: null, readonly: false, by: 'initrd' } }) },
+    {},
+    'not told: file system',
+  ],
 
   ['panic after ready', 'init.finished', 'refuted', on({ panic }), {}, 'after PID 1 had finished'],
   ['guest went down', 'init.finished', 'refuted', on({ shutdown: { ...line('reboot: Power down', 60, true), how: 'power-off' } })],
-  ['systemd degraded', 'init.finished', 'refuted', answers({ init: { name: 'systemd', state: 'degraded', failedUnits: ['novnc.service'], networkManagers: [] } }), {}, 'novnc.service'],
-  ['systemd running, failure is over', 'init.finished', 'proved', { console: fixture('readonly-systemd'), ...answers({ init: { name: 'systemd', state: 'running', failedUnits: [], networkManagers: [] } }) }, {}, 'over now'],
-  ['systemd starting', 'init.finished', 'unknown', answers({ init: { name: 'systemd', state: 'starting', failedUnits: [], networkManagers: [] } })],
+  [
+    'systemd degraded',
+    'init.finished',
+    'refuted',
+    answers({ init: { name: 'systemd', state: 'degraded', failedUnits: ['novnc.service'], networkManagers: [] } }),
+    {},
+    'novnc.service',
+  ],
+  [
+    'systemd running, failure is over',
+    'init.finished',
+    'proved',
+    {
+      console: fixture('readonly-systemd'),
+      ...answers({ init: { name: 'systemd', state: 'running', failedUnits: [], networkManagers: [] } }),
+    },
+    {},
+    'over now',
+  ],
+  [
+    'systemd starting',
+    'init.finished',
+    'unknown',
+    answers({ init: { name: 'systemd', state: 'starting', failedUnits: [], networkManagers: [] } }),
+  ],
   ['failed unit on the console only', 'init.finished', 'refuted', { console: fixture('readonly-systemd'), ...absent }],
-  ['image says not ready', 'init.finished', 'refuted', on({ initFinished: null, initProblem: line('linstock-init: FAILED: not ready', 41, true) })],
+  [
+    'image says not ready',
+    'init.finished',
+    'refuted',
+    on({ initFinished: null, initProblem: line('linstock-init: FAILED: not ready', 41, true) }),
+  ],
   ['started, nothing more', 'init.finished', 'unknown', on({ initFinished: null })],
   ['nothing', 'init.finished', 'unknown', { console: empty, ...absent }],
 
   ['asked and silent', 'agent.ready', 'refuted', { agent: { is: 'silent', why: 'nothing within 2 s' } }],
   ['no channel', 'agent.ready', 'unknown', absent],
 
-  ['replaced by the image (case 03a)', 'net.address', 'refuted', { console: fixture('networkd-drops-address'), ...answers({ addresses: [{ link: 'eth0', address: '169.254.1.1', prefix: 16 }] }) }, {}, 'then systemd-networkd started'],
+  [
+    'replaced by the image (case 03a)',
+    'net.address',
+    'refuted',
+    { console: fixture('networkd-drops-address'), ...answers({ addresses: [{ link: 'eth0', address: '169.254.1.1', prefix: 16 }] }) },
+    {},
+    'then systemd-networkd started',
+  ],
   ['gone', 'net.address', 'refuted', answers({ addresses: [] })],
   ['another prefix', 'net.address', 'refuted', answers({ addresses: [{ link: 'eth0', address: '192.168.100.3', prefix: 16 }] })],
   ['another MAC', 'net.address', 'refuted', answers({ links: [{ name: 'eth0', mac: '02:00:00:00:00:09', state: 'up', mtu: 1 }] })],
   ['no agent, ARP answered', 'net.address', 'proved', absent],
-  ['no agent, ARP silent', 'net.address', 'unknown', { ...absent, arp: { is: 'silent', text: 'no reply' } }, {}, 'set to 192.168.100.3 by the kernel'],
+  [
+    'no agent, ARP silent',
+    'net.address',
+    'unknown',
+    { ...absent, arp: { is: 'silent', text: 'no reply' } },
+    {},
+    'set to 192.168.100.3 by the kernel',
+  ],
   ['kernel set another', 'net.address', 'refuted', { ...absent, arp: null }, { wiring: { ...wiring, address: '192.168.100.9' } }],
   ['set, not seen since', 'net.address', 'unknown', { ...absent, arp: null }],
 
   ['silent', 'net.layer2', 'refuted', { arp: { is: 'silent', text: 'no reply' } }],
-  ['another MAC alone', 'net.layer2', 'refuted', { arp: { is: 'answered', macs: ['02:00:00:00:00:09'], text: 'x' } }, {}, 'answers instead'],
+  [
+    'another MAC alone',
+    'net.layer2',
+    'refuted',
+    { arp: { is: 'answered', macs: ['02:00:00:00:00:09'], text: 'x' } },
+    {},
+    'answers instead',
+  ],
   ['two MACs (case 04)', 'net.layer2', 'refuted', { arp: { is: 'answered', macs: [mac, '02:00:00:00:00:09'], text: 'x' } }, {}, 'and also'],
   ['case of letters', 'net.layer2', 'proved', { arp: { is: 'answered', macs: [mac.toUpperCase()], text: 'x' } }],
   ['not asked', 'net.layer2', 'unknown', { arp: null }],
@@ -210,13 +428,45 @@ const table: Row[] = [
   ['not tried', 'net.egress', 'unknown', { egress: null }],
 
   ['refused', 'port.6080', 'refuted', { ...steps(['tcp', 'refused']), ...answers({ listening: [] }) }, {}, 'nothing in the guest listens'],
-  ['loopback only (case 07b)', 'port.6080', 'refuted', { ...steps(['tcp', 'refused']), ...answers({ listening: [{ address: '127.0.0.1', port: 6080, process: 'x' }] }) }, {}, 'on 127.0.0.1 only'],
-  ['VNC down behind the WebSocket (case 29)', 'port.6080', 'refuted', steps(['tcp', 'open'], ['http', 'status'], ['websocket', 'upgraded'], ['rfb', 'closed']), {}, 'rfb: closed'],
+  [
+    'loopback only (case 07b)',
+    'port.6080',
+    'refuted',
+    { ...steps(['tcp', 'refused']), ...answers({ listening: [{ address: '127.0.0.1', port: 6080, process: 'x' }] }) },
+    {},
+    'on 127.0.0.1 only',
+  ],
+  [
+    'VNC down behind the WebSocket (case 29)',
+    'port.6080',
+    'refuted',
+    steps(['tcp', 'open'], ['http', 'status'], ['websocket', 'upgraded'], ['rfb', 'closed']),
+    {},
+    'rfb: closed',
+  ],
   ['chain ends early', 'port.6080', 'unknown', steps(['tcp', 'open'], ['http', 'status'])],
-  ['a lower level is enough', 'port.6080', 'proved', steps(['tcp', 'open'], ['http', 'status'], ['websocket', 'garbage']), { ports: [{ port: 6080, level: 'http' }] }],
+  [
+    'a lower level is enough',
+    'port.6080',
+    'proved',
+    steps(['tcp', 'open'], ['http', 'status'], ['websocket', 'garbage']),
+    { ports: [{ port: 6080, level: 'http' }] },
+  ],
   ['not probed', 'port.6080', 'unknown', { ports: [] }],
-  ['user network: open says nothing', 'port.6080', 'unknown', { ...steps(['tcp', 'open']), ...absent }, { network: { kind: 'user', bridge: null }, ports: [{ port: 6080, level: 'tcp' }] }],
-  ['user network: the guest listens', 'port.6080', 'proved', steps(['tcp', 'open']), { network: { kind: 'user', bridge: null }, ports: [{ port: 6080, level: 'tcp' }] }],
+  [
+    'user network: open says nothing',
+    'port.6080',
+    'unknown',
+    { ...steps(['tcp', 'open']), ...absent },
+    { network: { kind: 'user', bridge: null }, ports: [{ port: 6080, level: 'tcp' }] },
+  ],
+  [
+    'user network: the guest listens',
+    'port.6080',
+    'proved',
+    steps(['tcp', 'open']),
+    { network: { kind: 'user', bridge: null }, ports: [{ port: 6080, level: 'tcp' }] },
+  ],
 
   ['minutes behind (restored)', 'clock.offset', 'refuted', answers({ clockUnixMs: now - 300_000 })],
   ['ahead', 'clock.offset', 'refuted', answers({ clockUnixMs: now + 60_000 })],
@@ -239,8 +489,13 @@ describe('each condition', () => {
   });
 
   it('has a row for each verdict of each condition', () => {
-    const seen = new Set([...table.map(([, id, verdict]) => `${id} ${verdict}`), ...examine(asked, sight).conditions.map((c) => `${c.id} proved`)]);
-    const lacking = conditionIds(asked).flatMap((id) => ['proved', 'refuted', 'unknown'].filter((v) => !seen.has(`${id} ${v}`)).map((v) => `${id} ${v}`));
+    const seen = new Set([
+      ...table.map(([, id, verdict]) => `${id} ${verdict}`),
+      ...examine(asked, sight).conditions.map((c) => `${c.id} proved`),
+    ]);
+    const lacking = conditionIds(asked).flatMap((id) =>
+      ['proved', 'refuted', 'unknown'].filter((v) => !seen.has(`${id} ${v}`)).map((v) => `${id} ${v}`),
+    );
     expect(lacking).toEqual([]);
   });
 });
@@ -251,7 +506,10 @@ describe('what is asked for', () => {
 
   it('leaves out what a user-mode network cannot show, lists it, and can be verified', () => {
     const proof = examine({ ...asked, ...user }, { ...sight, ...userSight });
-    expect(proof.conditions.filter((c) => !c.asked).map((c) => [c.id, c.verdict])).toEqual([['net.layer2', 'unknown'], ['net.path', 'unknown']]);
+    expect(proof.conditions.filter((c) => !c.asked).map((c) => [c.id, c.verdict])).toEqual([
+      ['net.layer2', 'unknown'],
+      ['net.path', 'unknown'],
+    ]);
     expect(proof).toMatchObject({ verified: 'proved', furthest: 'random.seeded' });
   });
 
@@ -263,40 +521,110 @@ describe('what is asked for', () => {
     expect(askedConditions({ ...agentless, ...user })).not.toContain('net.address');
   });
 
-  it('stays unknown when an image with an agent has none', () => expect(examine({ ...asked, egress: false }, { ...sight, ...absent }).verified).toBe('unknown'));
+  it('stays unknown when an image with an agent has none', () =>
+    expect(examine({ ...asked, egress: false }, { ...sight, ...absent }).verified).toBe('unknown'));
   it('lists egress only when it is asked for', () => expect(conditionIds({ ...asked, egress: false })).not.toContain('net.egress'));
-  it('stops at the first gap', () => expect(examine({ ...asked, memoryMiB: 256 }, sight)).toMatchObject({ verified: 'refuted', furthest: 'kernel.config' }));
-  it('has reached nothing without a VMM', () => expect(examine(asked, { ...sight, vmm: { ...sight.vmm, alive: false } }).furthest).toBeNull());
+  it('stops at the first gap', () =>
+    expect(examine({ ...asked, memoryMiB: 256 }, sight)).toMatchObject({ verified: 'refuted', furthest: 'kernel.config' }));
+  it('has reached nothing without a VMM', () =>
+    expect(examine(asked, { ...sight, vmm: { ...sight.vmm, alive: false } }).furthest).toBeNull());
 });
 
 describe('next', () => {
   it('names the panic before anything that could not happen after it', () => {
-    expect(look('agent.ready', { ...on({ panic }), ...absent }).next).toMatch(/^Console line 60, "Kernel panic - not syncing: Attempted to kill init!"/);
+    expect(look('agent.ready', { ...on({ panic }), ...absent }).next).toMatch(
+      /^Console line 60, "Kernel panic - not syncing: Attempted to kill init!"/,
+    );
     expect(look('agent.ready', { vmm: { ...sight.vmm, alive: false }, ...absent }).next).toMatch(/^vmm\.started/);
   });
 });
 
 describe('properties', () => {
-  const nasty = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.constantFrom('', '\u001b[31mx', '\u202e', 'a\nb', '192.168.100.3'));
+  const nasty = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.constantFrom('', '\u001b[31mx', '\u202e', 'a\nb', '192.168.100.3'),
+  );
   const orNull = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value);
   const facts: fc.Arbitrary<GuestFacts> = fc.record({
-    cmdline: orNull(nasty), kernel: orNull(fc.record({ release: nasty, version: nasty })), memoryKiB: orNull(fc.record({ total: fc.double(), available: fc.nat() })), cpus: orNull(fc.double()), uptimeMs: orNull(fc.nat()),
-    links: orNull(fc.array(fc.record({ name: nasty, mac: nasty, state: nasty, mtu: fc.nat() }))), addresses: orNull(fc.array(fc.record({ link: nasty, address: nasty, prefix: fc.nat() }))), routes: orNull(fc.array(fc.record({ destination: nasty, gateway: orNull(nasty), link: nasty }))),
-    listening: orNull(fc.array(fc.record({ address: nasty, port: fc.constantFrom(6080, 1), process: orNull(nasty) }))), resolvers: orNull(fc.array(nasty)), root: orNull(fc.record({ device: nasty, fstype: nasty, options: nasty })),
-    init: orNull(fc.record({ name: nasty, state: orNull(nasty), failedUnits: fc.array(nasty), networkManagers: fc.array(nasty) })), clockUnixMs: orNull(fc.double()), randomSeeded: orNull(fc.boolean()),
+    cmdline: orNull(nasty),
+    kernel: orNull(fc.record({ release: nasty, version: nasty })),
+    memoryKiB: orNull(fc.record({ total: fc.double(), available: fc.nat() })),
+    cpus: orNull(fc.double()),
+    uptimeMs: orNull(fc.nat()),
+    links: orNull(fc.array(fc.record({ name: nasty, mac: nasty, state: nasty, mtu: fc.nat() }))),
+    addresses: orNull(fc.array(fc.record({ link: nasty, address: nasty, prefix: fc.nat() }))),
+    routes: orNull(fc.array(fc.record({ destination: nasty, gateway: orNull(nasty), link: nasty }))),
+    listening: orNull(fc.array(fc.record({ address: nasty, port: fc.constantFrom(6080, 1), process: orNull(nasty) }))),
+    resolvers: orNull(fc.array(nasty)),
+    root: orNull(fc.record({ device: nasty, fstype: nasty, options: nasty })),
+    init: orNull(fc.record({ name: nasty, state: orNull(nasty), failedUnits: fc.array(nasty), networkManagers: fc.array(nasty) })),
+    clockUnixMs: orNull(fc.double()),
+    randomSeeded: orNull(fc.boolean()),
   });
   const ping = fc.record({ is: fc.constantFrom('answered' as const, 'silent' as const), ms: fc.nat(), text: nasty });
   const sights: fc.Arbitrary<Sight> = fc.record({
-    at: fc.nat(), vmm: fc.record({ alive: fc.boolean(), version: orNull(nasty), expectedVersion: orNull(nasty), pid: orNull(fc.nat()), cgroup: orNull(nasty) }),
-    console: fc.oneof(fc.constantFrom(healthy, empty, fixture('no-ext4'), fixture('readonly-systemd'), fixture('root-twice'), fixture('no-ip-pnp')), fc.array(fc.oneof(nasty, fc.constantFrom('Linux version ', 'Memory: 1K/2K available', 'Unknown kernel command line parameters "', 'Run /init as init process'))).map((t) => readConsole(t.join('\n')))),
-    agent: fc.oneof(fc.record({ is: fc.constantFrom('absent' as const, 'silent' as const), why: nasty }), fc.record({ is: fc.constant('answers' as const), at: fc.nat(), ms: fc.double(), facts })) as fc.Arbitrary<Sight['agent']>,
-    arp: orNull(fc.record({ is: fc.constantFrom('answered' as const), macs: fc.array(nasty), text: nasty })), ping: orNull(ping), route: orNull(fc.record({ device: nasty, text: nasty })), guestPing: orNull(ping), egress: orNull(ping),
-    ports: fc.array(fc.record({ port: fc.constantFrom(6080, 80), steps: fc.array(fc.record({ level: fc.constantFrom<PortLevel[]>('tcp', 'http', 'websocket', 'rfb'), ok: fc.boolean(), answer: fc.constantFrom<PortAnswer[]>('open', 'refused', 'garbage'), text: nasty })) })),
+    at: fc.nat(),
+    vmm: fc.record({
+      alive: fc.boolean(),
+      version: orNull(nasty),
+      expectedVersion: orNull(nasty),
+      pid: orNull(fc.nat()),
+      cgroup: orNull(nasty),
+    }),
+    console: fc.oneof(
+      fc.constantFrom(healthy, empty, fixture('no-ext4'), fixture('readonly-systemd'), fixture('root-twice'), fixture('no-ip-pnp')),
+      fc
+        .array(
+          fc.oneof(
+            nasty,
+            fc.constantFrom(
+              'Linux version ',
+              'Memory: 1K/2K available',
+              'Unknown kernel command line parameters "',
+              'Run /init as init process',
+            ),
+          ),
+        )
+        .map((t) => readConsole(t.join('\n'))),
+    ),
+    agent: fc.oneof(
+      fc.record({ is: fc.constantFrom('absent' as const, 'silent' as const), why: nasty }),
+      fc.record({ is: fc.constant('answers' as const), at: fc.nat(), ms: fc.double(), facts }),
+    ) as fc.Arbitrary<Sight['agent']>,
+    arp: orNull(fc.record({ is: fc.constantFrom('answered' as const), macs: fc.array(nasty), text: nasty })),
+    ping: orNull(ping),
+    route: orNull(fc.record({ device: nasty, text: nasty })),
+    guestPing: orNull(ping),
+    egress: orNull(ping),
+    ports: fc.array(
+      fc.record({
+        port: fc.constantFrom(6080, 80),
+        steps: fc.array(
+          fc.record({
+            level: fc.constantFrom<PortLevel[]>('tcp', 'http', 'websocket', 'rfb'),
+            ok: fc.boolean(),
+            answer: fc.constantFrom<PortAnswer[]>('open', 'refused', 'garbage'),
+            text: nasty,
+          }),
+        ),
+      }),
+    ),
   });
   const askeds: fc.Arbitrary<Asked> = fc.record({
-    golden: fc.record({ agent: fc.boolean(), config: fc.dictionary(nasty, fc.constantFrom('y' as const, 'm' as const, 'n' as const)) }).map(({ agent, config }) => ({ ...golden, agent, requires: Object.keys(config), kernel: { ...golden.kernel, config } })),
-    memoryMiB: fc.nat(), vcpus: fc.nat(), ports: fc.constantFrom(asked.ports, []), wiring: fc.constant(wiring), accelerator: nasty, egress: fc.boolean(),
-    commandLine: fc.record({ given: fc.oneof(fc.constant(given), fc.array(nasty)), addedForVmm: fc.array(nasty), appendedByVmm: fc.array(nasty) }),
+    golden: fc
+      .record({ agent: fc.boolean(), config: fc.dictionary(nasty, fc.constantFrom('y' as const, 'm' as const, 'n' as const)) })
+      .map(({ agent, config }) => ({ ...golden, agent, requires: Object.keys(config), kernel: { ...golden.kernel, config } })),
+    memoryMiB: fc.nat(),
+    vcpus: fc.nat(),
+    ports: fc.constantFrom(asked.ports, []),
+    wiring: fc.constant(wiring),
+    accelerator: nasty,
+    egress: fc.boolean(),
+    commandLine: fc.record({
+      given: fc.oneof(fc.constant(given), fc.array(nasty)),
+      addedForVmm: fc.array(nasty),
+      appendedByVmm: fc.array(nasty),
+    }),
     network: fc.constantFrom(asked.network, { kind: 'user' as const, bridge: null }),
   });
 
@@ -309,7 +637,9 @@ describe('properties', () => {
           if (c.verdict === 'proved') expect(c.evidence.length).toBeGreaterThan(0);
           else expect(c.next).toBeTruthy();
           // eslint-disable-next-line no-control-regex
-          expect(JSON.stringify([c.expected, c.observed, c.next, c.evidence.map((e) => e.text)])).not.toMatch(/\\u00|[\u0080-\u009f\u202a-\u202e]|\\n/);
+          expect(JSON.stringify([c.expected, c.observed, c.next, c.evidence.map((e) => e.text)])).not.toMatch(
+            /\\u00|[\u0080-\u009f\u202a-\u202e]|\\n/,
+          );
         }
         const counted = proof.conditions.filter((c) => c.asked).map((c) => c.verdict);
         expect(proof.verified).toBe(counted.includes('refuted') ? 'refuted' : counted.includes('unknown') ? 'unknown' : 'proved');
@@ -321,7 +651,9 @@ describe('properties', () => {
   it('with less to see never proves more', () => {
     fc.assert(
       fc.property(fc.subarray(['arp', 'ping', 'route', 'guestPing', 'egress', 'agent', 'console'] as const), (hidden) => {
-        const less: Partial<Sight> = Object.fromEntries(hidden.map((key) => [key, key === 'agent' ? absent.agent : key === 'console' ? empty : null]));
+        const less: Partial<Sight> = Object.fromEntries(
+          hidden.map((key) => [key, key === 'agent' ? absent.agent : key === 'console' ? empty : null]),
+        );
         for (const c of examine(asked, { ...sight, ...less }).conditions) expect([c.id, c.verdict]).not.toEqual([c.id, 'refuted']);
       }),
     );

@@ -55,7 +55,11 @@ const conditions: Record<string, (asked: Asked, sight: Sight, started: Finding) 
 function withFirstCause(id: string, finding: Finding, sight: Sight): Finding {
   if (finding.verdict === 'proved' || id === 'vmm.started' || finding.next === undefined) return finding;
   const { panic } = sight.console;
-  if (panic && id !== 'kernel.started') return { ...finding, next: `Console line ${panic.line}, "${cleanText(panic.text, 160)}", and what stands before it. Then: ${finding.next}` };
+  if (panic && id !== 'kernel.started')
+    return {
+      ...finding,
+      next: `Console line ${panic.line}, "${cleanText(panic.text, 160)}", and what stands before it. Then: ${finding.next}`,
+    };
   if (!sight.vmm.alive) return { ...finding, next: `vmm.started: there is no VMM process. Then: ${finding.next}` };
   return finding;
 }

@@ -9,10 +9,11 @@ const levels: readonly PortLevel[] = ['tcp', 'http', 'websocket', 'rfb'];
 /** What an answer proves, and what to look at for it (the lexicon of docs/proof.md). */
 const next: Record<PortAnswer, string> = {
   open: 'What listens there: the connection was accepted and nothing more came.',
-  refused: 'What listens in the guest (ss -ltnp) and on which address: an IP stack answered, and nothing listens on this port for this address.',
+  refused:
+    'What listens in the guest (ss -ltnp) and on which address: an IP stack answered, and nothing listens on this port for this address.',
   timeout: 'A packet filter in the guest or on the way, then whether the guest still answers ping: frames were accepted and not answered.',
   unreachable: 'net.layer2: nobody answers ARP for the address on the outgoing interface; this is no fault of the service.',
-  reset: "The log of the service: it accepted the connection and dropped it.",
+  reset: 'The log of the service: it accepted the connection and dropped it.',
   status: 'The path that the golden image promises, and the log of the service.',
   upgraded: 'What is behind the WebSocket: it was accepted and the next layer did not speak.',
   banner: 'The log of the service.',
@@ -26,7 +27,14 @@ export function portAnswers(asked: Asked, sight: Sight, promised: PromisedPort):
   const listening = guestFacts(sight)?.listening ?? null;
   const here = listening?.filter((l) => l.port === promised.port) ?? [];
   const inside: EvidenceLine[] = listening
-    ? [agentSays(sight, here.length > 0 ? here.map((l) => `${l.process ?? 'a process'} listens on ${l.address}:${l.port}`).join(', ') : `nothing listens on port ${promised.port}`)]
+    ? [
+        agentSays(
+          sight,
+          here.length > 0
+            ? here.map((l) => `${l.process ?? 'a process'} listens on ${l.address}:${l.port}`).join(', ')
+            : `nothing listens on port ${promised.port}`,
+        ),
+      ]
     : [];
   const seen = sight.ports.find((p) => p.port === promised.port);
   if (!seen) return unknown(expected, 'not probed', 'Make the proof again: this port was not tried.', inside);
@@ -38,12 +46,20 @@ export function portAnswers(asked: Asked, sight: Sight, promised: PromisedPort):
     evidence.push(probeSays(sight, `${level}: ${step.text}`));
     if (!step.ok) {
       const loopback = here.length > 0 && here.every((l) => /^(?:127\.|::1$|\[::1\])/.test(l.address));
-      const where = loopback ? `; in the guest it listens on ${here.map((l) => l.address).join(', ')} only` : listening && here.length === 0 ? '; nothing in the guest listens on it' : '';
+      const where = loopback
+        ? `; in the guest it listens on ${here.map((l) => l.address).join(', ')} only`
+        : listening && here.length === 0
+          ? '; nothing in the guest listens on it'
+          : '';
       return refuted(
         expected,
         `${level}: ${step.answer}${where}`,
         [...evidence, ...inside],
-        loopback ? 'The address that the service is told to listen on: it must be 0.0.0.0.' : where !== '' ? 'Whether the service runs: its unit and its log in the guest.' : next[step.answer],
+        loopback
+          ? 'The address that the service is told to listen on: it must be 0.0.0.0.'
+          : where !== ''
+            ? 'Whether the service runs: its unit and its log in the guest.'
+            : next[step.answer],
       );
     }
   }
@@ -53,7 +69,12 @@ export function portAnswers(asked: Asked, sight: Sight, promised: PromisedPort):
   if (asked.network.kind === 'user' && promised.level === 'tcp') {
     const outside = here.some((l) => !/^(?:127\.|::1$|\[::1\])/.test(l.address));
     if (!outside) {
-      return unknown(expected, 'tcp: open, but in a user-mode network the VMM accepts connections whatever the guest does', 'A level above tcp for this port, or the listening sockets of the guest through the agent.', [...evidence, ...inside]);
+      return unknown(
+        expected,
+        'tcp: open, but in a user-mode network the VMM accepts connections whatever the guest does',
+        'A level above tcp for this port, or the listening sockets of the guest through the agent.',
+        [...evidence, ...inside],
+      );
     }
     return proved(expected, 'open, and the guest listens', [first, ...rest, ...inside]);
   }

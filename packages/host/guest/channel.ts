@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { ByteQueue } from './byte-queue.ts';
 import { absent, agentVsockPort, connectUnix, connectVsock } from './connect.ts';
 import type { Absent, Connected } from './connect.ts';
+import type { Lost } from './lost.ts';
 import { GuestExec, type ExecEnd, type ExecLine } from './exec.ts';
 import { sayIssue, text } from './facts.ts';
 import { encodeFrame, frameKinds, maxPayloadBytes } from './frame.ts';
@@ -27,17 +28,6 @@ export type GuestTarget =
   | { is: 'serial'; path: string } // QEMU's socket of the virtio-serial port
   | { is: 'vsock'; path: string; port?: number } // Firecracker's vsock socket
   | { is: 'stream'; stream: Duplex };
-
-export type Lost = {
-  is: 'lost';
-  why:
-    | 'closed' // by us
-    | 'hung-up' // the VMM closed the line, or it broke
-    | 'asked-to-sync' // the agent lost the thread
-    | 'damage' // the bytes are not frames
-    | 'broke-protocol'; // frames that no agent of ours sends: a hostile guest
-  detail: string;
-};
 
 export type Answer<T> =
   | { is: 'ok'; value: T }

@@ -3,8 +3,9 @@
  * socket with its CONNECT handshake. Absence is a value: a guest that does not answer yet
  * is the ordinary case while it boots.
  */
-import { createConnection, type Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { connectIn } from '../tools/sockets.ts';
 
 /** How far we came says more than that time was up. */
 export type Absent = {
@@ -46,26 +47,13 @@ export function absentBecause(error: NodeJS.ErrnoException): Absent {
 
 export type Connected = { is: 'open'; stream: Duplex } | Absent;
 
-export function connectUnix(path: string, signal: AbortSignal): Promise<Connected> {
-  if (signal.aborted) return Promise.resolve(absent('aborted', 'before connecting'));
-  const { promise, resolve } = Promise.withResolvers<Connected>();
-  const socket: Socket = createConnection({ path });
-  const settle = (outcome: Connected): void => {
-    signal.removeEventListener('abort', onAbort);
-    socket.off('error', onError);
-    if (outcome.is === 'absent') {
-      // A late error of a socket nobody has any more must not end the process.
-      socket.on('error', () => undefined);
-      socket.destroy();
-    }
-    resolve(outcome);
-  };
-  const onAbort = (): void => settle(absent('aborted', 'while connecting'));
-  const onError = (error: NodeJS.ErrnoException): void => settle(absentBecause(error));
-  signal.addEventListener('abort', onAbort, { once: true });
-  socket.once('error', onError);
-  socket.once('connect', () => settle({ is: 'open', stream: socket }));
-  return promise;
+export async function connectUnix(path: string, signal: AbortSignal): Promise<Connected> {
+  try {
+    return { is: 'open', stream: await connectIn(dirname(path), basename(path), signal) };
+  } catch (error) {
+    if (signal.aborted) return absent('aborted', 'while connecting');
+    return absentBecause(error as NodeJS.ErrnoException);
+  }
 }
 
 /** The agent's port, see PROTOCOL.md. */

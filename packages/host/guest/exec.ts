@@ -6,7 +6,7 @@
  * outputs and the exit; `exit` says so, the outputs just end. Nothing here rejects.
  */
 import { ByteQueue } from './byte-queue.ts';
-import type { Lost } from './channel.ts';
+import type { Lost } from './lost.ts';
 
 /** Initial credit of each of stdin, stdout and stderr: as in guest/agent/session.go. */
 export const windowBytes = 262_144;

@@ -43,8 +43,20 @@ const MACHINE = { vcpus: 1, memoryMiB: 128 } as const;
 const PORTS: GoldenManifest['ports'] = [{ port: 6080, level: 'http' }];
 /** What the image cannot do without: its disk, network, console, agent channel and file systems. */
 const REQUIRES = [
-  'ACPI', 'BLK_DEV_INITRD', 'DEVTMPFS', 'EXT4_FS', 'HW_RANDOM_VIRTIO', 'PVH', 'RD_GZIP', 'SERIAL_8250_CONSOLE', 'TMPFS', 'UNIX', 'VIRTIO_BLK',
-  'VIRTIO_CONSOLE', 'VIRTIO_MMIO', 'VIRTIO_NET',
+  'ACPI',
+  'BLK_DEV_INITRD',
+  'DEVTMPFS',
+  'EXT4_FS',
+  'HW_RANDOM_VIRTIO',
+  'PVH',
+  'RD_GZIP',
+  'SERIAL_8250_CONSOLE',
+  'TMPFS',
+  'UNIX',
+  'VIRTIO_BLK',
+  'VIRTIO_CONSOLE',
+  'VIRTIO_MMIO',
+  'VIRTIO_NET',
 ] as const;
 const PAGES = ['index.html', 'vnc.html'] as const;
 /** The agent uses the standard library only, but the first build of that takes a minute on one slow core. */

@@ -11,7 +11,12 @@ export type Clash = { device: string; other: string };
  */
 const WIDEST_PREFIX = 8;
 
-export function findClash(subnet: Subnet, own: string, addresses: readonly Record<string, unknown>[], routes: readonly Record<string, unknown>[]): Clash | null {
+export function findClash(
+  subnet: Subnet,
+  own: string,
+  addresses: readonly Record<string, unknown>[],
+  routes: readonly Record<string, unknown>[],
+): Clash | null {
   for (const link of addresses) {
     const device = textOf(link['ifname']) ?? '?';
     if (device === own) continue;
@@ -27,7 +32,14 @@ export function findClash(subnet: Subnet, own: string, addresses: readonly Recor
     const device = textOf(route['dev']) ?? '-';
     const destination = textOf(route['dst']);
     // local and broadcast routes only repeat the addresses above
-    if (device === own || destination === null || route['type'] === 'local' || route['type'] === 'broadcast' || route['type'] === 'multicast') continue;
+    if (
+      device === own ||
+      destination === null ||
+      route['type'] === 'local' ||
+      route['type'] === 'broadcast' ||
+      route['type'] === 'multicast'
+    )
+      continue;
     const other = parseDestination(destination);
     if (other !== null && other.prefix >= WIDEST_PREFIX && overlap(subnet, other)) return { device, other: destination };
   }

@@ -64,9 +64,11 @@ export class BridgeNetworks {
   #ipv6: Promise<boolean> | undefined;
 
   constructor(options: BridgeNetworksOptions) {
-    if (!/^[0-9a-f]{1,6}$/.test(options.mark)) throw new Error(`the mark must be 1 to 6 hex digits to fit an interface name: ${options.mark}`);
+    if (!/^[0-9a-f]{1,6}$/.test(options.mark))
+      throw new Error(`the mark must be 1 to 6 hex digits to fit an interface name: ${options.mark}`);
     // the path is a word in a batch file of ip, which knows quotes but no escapes
-    if (/["\n\\]/.test(options.stateFolder)) throw new Error(`the state folder may not contain quotes, backslashes or newlines: ${options.stateFolder}`);
+    if (/["\n\\]/.test(options.stateFolder))
+      throw new Error(`the state folder may not contain quotes, backslashes or newlines: ${options.stateFolder}`);
     this.#mark = options.mark;
     this.#folder = options.stateFolder;
     this.#prefix = options.prefix ?? [];
@@ -76,7 +78,8 @@ export class BridgeNetworks {
   async preflight(network: Network): Promise<Fault | null> {
     if (network.kind === 'user') return null;
     const subnet = parseSubnet(network.subnet);
-    if (subnet === null) return { code: 'request-invalid', data: { problems: `subnet ${network.subnet} is not an IPv4 network of /8 to /30` } };
+    if (subnet === null)
+      return { code: 'request-invalid', data: { problems: `subnet ${network.subnet} is not an IPv4 network of /8 to /30` } };
     const ports = slotsOf(network);
     if (ports > mostPorts) return { code: 'network-too-large', data: { subnet: network.subnet, ports } };
     const lacking = (await this.#lackingTool()) ?? (await lackingPermission());
@@ -86,8 +89,15 @@ export class BridgeNetworks {
     await writeDurably(file, renderRules(this.#mark, network));
     const check = await this.#run(['nft', '-c', '-f', file]);
     await rm(file, { force: true });
-    if (!succeeded(check)) return { code: 'host-lacks-tool', data: { tool: 'nft with tables of family bridge', package: 'nftables 1.0 or newer, on a kernel with CONFIG_NF_TABLES_BRIDGE' } };
-    const [addresses, routes] = await Promise.all([this.#ok(['ip', '-json', '-4', 'address', 'show']), this.#ok(['ip', '-json', '-4', 'route', 'show', 'table', 'all'])]);
+    if (!succeeded(check))
+      return {
+        code: 'host-lacks-tool',
+        data: { tool: 'nft with tables of family bridge', package: 'nftables 1.0 or newer, on a kernel with CONFIG_NF_TABLES_BRIDGE' },
+      };
+    const [addresses, routes] = await Promise.all([
+      this.#ok(['ip', '-json', '-4', 'address', 'show']),
+      this.#ok(['ip', '-json', '-4', 'route', 'show', 'table', 'all']),
+    ]);
     const clash = findClash(subnet, bridgeName(this.#mark, network.index), parseArrays(addresses.stdout), parseArrays(routes.stdout));
     return clash === null ? null : { code: 'network-clash', data: { subnet: network.subnet, other: clash.other, device: clash.device } };
   }
@@ -114,7 +124,12 @@ export class BridgeNetworks {
   /** The network must be there (ensureNetwork). One command when nothing of the slot is there, one when all of it is. */
   async ensureSlot(network: Network, wiring: Wiring, signal?: AbortSignal): Promise<void> {
     if (network.kind === 'user') return;
-    const target: SlotTarget = { bridge: bridgeName(this.#mark, network.index), wiring, isolated: network.isolated, ipv6: await this.#hasIpv6() };
+    const target: SlotTarget = {
+      bridge: bridgeName(this.#mark, network.index),
+      wiring,
+      isolated: network.isolated,
+      ipv6: await this.#hasIpv6(),
+    };
     // without its namespace a slot has nothing, almost surely: trying costs less than looking, and a wrong guess is looked at below
     const first = (await namespaceState(wiring.netns)) === 'absent' ? nothingThere : await this.#lookSlot(wiring, signal);
     const attempt = await this.#perform(target, first, signal);
@@ -144,8 +159,12 @@ export class BridgeNetworks {
   async inventory(signal?: AbortSignal): Promise<readonly NetworkThing[]> {
     const [spaces, links, tables] = await Promise.all([namespaceNames(), this.#allLinks(signal), this.#allTables(signal)]);
     return [
-      ...spaces.filter((name) => parseSlotName(this.#mark, name) !== null).map((name): NetworkThing => ({ kind: 'netns', name, owner: name })),
-      ...links.filter((name) => parseSlotName(this.#mark, name) !== null || this.#bridgeIndex(name) !== null).map((name): NetworkThing => ({ kind: 'link', name, owner: name })),
+      ...spaces
+        .filter((name) => parseSlotName(this.#mark, name) !== null)
+        .map((name): NetworkThing => ({ kind: 'netns', name, owner: name })),
+      ...links
+        .filter((name) => parseSlotName(this.#mark, name) !== null || this.#bridgeIndex(name) !== null)
+        .map((name): NetworkThing => ({ kind: 'link', name, owner: name })),
       ...tables.flatMap(({ family, name }): NetworkThing[] => {
         const index = parseTableName(this.#mark, name);
         return index === null ? [] : [{ kind: 'table', name: `${family} ${name}`, owner: bridgeName(this.#mark, index) }];
@@ -157,7 +176,8 @@ export class BridgeNetworks {
   async remove(thing: NetworkThing, signal?: AbortSignal): Promise<void> {
     const slot = parseSlotName(this.#mark, thing.owner);
     const index = this.#bridgeIndex(thing.owner);
-    if (slot !== null) await this.#removeLinksAndNamespaces([thing.owner], (await namespaceState(thing.owner)) === 'absent' ? [] : [thing.owner], signal);
+    if (slot !== null)
+      await this.#removeLinksAndNamespaces([thing.owner], (await namespaceState(thing.owner)) === 'absent' ? [] : [thing.owner], signal);
     else if (index !== null) await this.#removeNetworks([index], signal);
     else throw new Error(`${thing.owner} does not bear the mark ${this.#mark}`);
   }
@@ -303,7 +323,8 @@ export class BridgeNetworks {
     await writeDurably(file, renderNoRules(this.#mark, indexes));
     await this.#ok(['nft', '-f', file], signal);
     await rm(file, { force: true });
-    for (const index of indexes) for (const end of ['nft', 'loaded']) await rm(join(this.#folder, `rules-${index}.${end}`), { force: true });
+    for (const index of indexes)
+      for (const end of ['nft', 'loaded']) await rm(join(this.#folder, `rules-${index}.${end}`), { force: true });
   }
 
   /** Links first: a namespace takes its links with it only later, in the background, and until then their names are taken. */
@@ -343,7 +364,9 @@ export class BridgeNetworks {
       { tool: 'bridge', package: 'iproute2', argv: ['bridge', '-V'] },
       { tool: 'nft', package: 'nftables', argv: ['nft', '--version'] },
     ];
-    const missing = await Promise.all(tools.map(async (t) => ({ ...t, gone: (await exec(t.argv, { timeoutMs: TOOL_TIMEOUT_MS })).spawnError === 'ENOENT' })));
+    const missing = await Promise.all(
+      tools.map(async (t) => ({ ...t, gone: (await exec(t.argv, { timeoutMs: TOOL_TIMEOUT_MS })).spawnError === 'ENOENT' })),
+    );
     const first = missing.find((t) => t.gone);
     return first === undefined ? null : { code: 'host-lacks-tool', data: { tool: first.tool, package: first.package } };
   }
@@ -353,13 +376,17 @@ export class BridgeNetworks {
 async function lackingPermission(): Promise<Fault | null> {
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
   if (!((effective >> CAP_NET_ADMIN) & 1n) || !((effective >> CAP_SYS_ADMIN) & 1n)) {
-    return { code: 'host-lacks-permission', data: { what: 'Making bridges and network namespaces', hint: 'run as root, or use a network of kind user' } };
+    return {
+      code: 'host-lacks-permission',
+      data: { what: 'Making bridges and network namespaces', hint: 'run as root, or use a network of kind user' },
+    };
   }
   try {
     await access('/dev/net/tun', constants.R_OK | constants.W_OK);
     return null;
   } catch (error) {
-    if (isAbsence(error)) return { code: 'host-lacks-tool', data: { tool: '/dev/net/tun', package: 'a kernel with CONFIG_TUN, or load the module tun' } };
+    if (isAbsence(error))
+      return { code: 'host-lacks-tool', data: { tool: '/dev/net/tun', package: 'a kernel with CONFIG_TUN, or load the module tun' } };
     return { code: 'host-lacks-permission', data: { what: 'Opening /dev/net/tun', hint: 'run as root, or use a network of kind user' } };
   }
 }

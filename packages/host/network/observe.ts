@@ -49,7 +49,8 @@ export async function lookAtSlot({ run, namespace, bridge, table, wiring }: Hand
   const outside = ran(links) ? parseLinks(links.stdout) : null;
   // no namespace, nothing inside: that is known, not unknown
   const inner = within === null ? (namespace === 'absent' ? [] : null) : within.code === 0 ? parseLinks(within.stdout) : null;
-  const pick = (list: readonly Link[] | null, name: string): Link | 'absent' | null => (list === null ? null : (list.find((l) => l.name === name) ?? 'absent'));
+  const pick = (list: readonly Link[] | null, name: string): Link | 'absent' | null =>
+    list === null ? null : (list.find((l) => l.name === name) ?? 'absent');
   return {
     namespace,
     bridge: pick(outside, bridge),

@@ -9,8 +9,22 @@ const target = { bridge: 'ls7a3f-br0', wiring: { netns: 'ls7a3f-0-4', port: 'ls7
 
 function aLink(link: Partial<Link> & { name: string }): Link {
   return {
-    index: 1, peerIndex: null, kind: null, plainTap: false, up: true, carrier: true, operstate: 'UP', master: null, mac: null, mtu: 1500,
-    isolated: null, ipv6Addresses: 'none', addresses: [], received: null, sent: null, ...link,
+    index: 1,
+    peerIndex: null,
+    kind: null,
+    plainTap: false,
+    up: true,
+    carrier: true,
+    operstate: 'UP',
+    master: null,
+    mac: null,
+    mtu: 1500,
+    isolated: null,
+    ipv6Addresses: 'none',
+    addresses: [],
+    received: null,
+    sent: null,
+    ...link,
   };
 }
 
@@ -26,16 +40,20 @@ test('from nothing: the namespace is the first thing made', () => {
     host: [
       'netns add ls7a3f-0-4',
       'link add ls7a3f-0-4 type veth peer name up0 netns ls7a3f-0-4',
-      'link set ls7a3f-0-4 addrgenmode none', 'link set ls7a3f-0-4 master ls7a3f-br0 up',
+      'link set ls7a3f-0-4 addrgenmode none',
+      'link set ls7a3f-0-4 master ls7a3f-br0 up',
       'link set ls7a3f-0-4 type bridge_slave isolated on',
     ],
     inside: [
       'link set lo up',
       'link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0',
-      'link set br0 addrgenmode none', 'link set br0 up',
+      'link set br0 addrgenmode none',
+      'link set br0 up',
       'tuntap add dev tap0 mode tap vnet_hdr',
-      'link set tap0 addrgenmode none', 'link set tap0 master br0 up',
-      'link set up0 addrgenmode none', 'link set up0 master br0 up',
+      'link set tap0 addrgenmode none',
+      'link set tap0 master br0 up',
+      'link set up0 addrgenmode none',
+      'link set up0 master br0 up',
     ],
   });
 });
@@ -47,17 +65,52 @@ test('a whole slot needs nothing', () => {
 const others = (...names: string[]): Link[] => whole.inside.filter((l) => !names.includes(l.name));
 test.each<[string, SlotLook, string[], string[]]>([
   ['a file without a namespace', { namespace: 'broken', port: null, inside: [] }, ['netns del ls7a3f-0-4', 'netns add ls7a3f-0-4'], []],
-  ['the port is off the bridge', { ...whole, port: { ...port, master: null } }, ['link set ls7a3f-0-4 master ls7a3f-br0', 'link set ls7a3f-0-4 type bridge_slave isolated on'], []],
+  [
+    'the port is off the bridge',
+    { ...whole, port: { ...port, master: null } },
+    ['link set ls7a3f-0-4 master ls7a3f-br0', 'link set ls7a3f-0-4 type bridge_slave isolated on'],
+    [],
+  ],
   ['the port is on another bridge', { ...whole, port: { ...port, master: 'docker0' } }, ['link set ls7a3f-0-4 master ls7a3f-br0'], []],
   ['the port is down', { ...whole, port: { ...port, up: false } }, ['link set ls7a3f-0-4 up'], []],
   ['the port is not isolated', { ...whole, port: { ...port, isolated: false } }, ['link set ls7a3f-0-4 type bridge_slave isolated on'], []],
-  ['the port leads elsewhere', { ...whole, port: { ...port, peerIndex: 9 } }, ['link del ls7a3f-0-4', 'link add ls7a3f-0-4 type veth peer name up0 netns ls7a3f-0-4'], ['link set up0 addrgenmode none', 'link set up0 master br0 up']],
-  ['the uplink leads elsewhere', { ...whole, inside: [...others('up0'), { ...up0, peerIndex: 9 }] }, ['link del ls7a3f-0-4', 'netns exec ls7a3f-0-4 ip link del up0'], []],
-  ['the tap is missing', { ...whole, inside: others('tap0') }, [], ['tuntap add dev tap0 mode tap vnet_hdr', 'link set tap0 addrgenmode none', 'link set tap0 master br0 up']],
-  ['the tap is something else', { ...whole, inside: [...others('tap0'), aLink({ name: 'tap0', kind: 'veth' })] }, [], ['link del tap0', 'tuntap add dev tap0 mode tap vnet_hdr']],
+  [
+    'the port leads elsewhere',
+    { ...whole, port: { ...port, peerIndex: 9 } },
+    ['link del ls7a3f-0-4', 'link add ls7a3f-0-4 type veth peer name up0 netns ls7a3f-0-4'],
+    ['link set up0 addrgenmode none', 'link set up0 master br0 up'],
+  ],
+  [
+    'the uplink leads elsewhere',
+    { ...whole, inside: [...others('up0'), { ...up0, peerIndex: 9 }] },
+    ['link del ls7a3f-0-4', 'netns exec ls7a3f-0-4 ip link del up0'],
+    [],
+  ],
+  [
+    'the tap is missing',
+    { ...whole, inside: others('tap0') },
+    [],
+    ['tuntap add dev tap0 mode tap vnet_hdr', 'link set tap0 addrgenmode none', 'link set tap0 master br0 up'],
+  ],
+  [
+    'the tap is something else',
+    { ...whole, inside: [...others('tap0'), aLink({ name: 'tap0', kind: 'veth' })] },
+    [],
+    ['link del tap0', 'tuntap add dev tap0 mode tap vnet_hdr'],
+  ],
   ['the tap is off its bridge', { ...whole, inside: [...others('tap0'), { ...tap0, master: null }] }, [], ['link set tap0 master br0']],
-  ['the inner bridge is missing', { ...whole, inside: others('br0') }, [], ['link set br0 up', 'link set tap0 master br0', 'link set up0 master br0']],
-  ['everything inside is down', { ...whole, inside: whole.inside.map((l) => ({ ...l, up: false })) }, [], ['link set lo up', 'link set br0 up', 'link set tap0 up', 'link set up0 up']],
+  [
+    'the inner bridge is missing',
+    { ...whole, inside: others('br0') },
+    [],
+    ['link set br0 up', 'link set tap0 master br0', 'link set up0 master br0'],
+  ],
+  [
+    'everything inside is down',
+    { ...whole, inside: whole.inside.map((l) => ({ ...l, up: false })) },
+    [],
+    ['link set lo up', 'link set br0 up', 'link set tap0 up', 'link set up0 up'],
+  ],
 ])('%s: it is set right', (_, look, host, inside) => {
   const plan = planSlot(target, look);
   expect(plan.host).toEqual(expect.arrayContaining(host));
@@ -75,23 +128,48 @@ test('a kernel without IPv6 is not asked to silence it', () => {
 });
 
 const network: Network = {
-  id: 'net_1', index: 0, name: 'default', kind: 'bridge', subnet: '192.168.100.0/24', gateway: '192.168.100.1', bridge: 'ls7a3f-br0', egress: true, isolated: true,
+  id: 'net_1',
+  index: 0,
+  name: 'default',
+  kind: 'bridge',
+  subnet: '192.168.100.0/24',
+  gateway: '192.168.100.1',
+  bridge: 'ls7a3f-br0',
+  egress: true,
+  isolated: true,
 };
-const bridge = aLink({ name: 'ls7a3f-br0', kind: 'bridge', mac: '02:fc:c0:a8:64:01', addresses: [{ address: '192.168.100.1', prefix: 24 }] });
+const bridge = aLink({
+  name: 'ls7a3f-br0',
+  kind: 'bridge',
+  mac: '02:fc:c0:a8:64:01',
+  addresses: [{ address: '192.168.100.1', prefix: 24 }],
+});
 test.each<[string, Link | null, string[]]>([
-  ['missing', null, [
-    'link add ls7a3f-br0 address 02:fc:c0:a8:64:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0',
-    'link set ls7a3f-br0 addrgenmode none', 'address add 192.168.100.1/24 dev ls7a3f-br0', 'link set ls7a3f-br0 up',
-  ]],
+  [
+    'missing',
+    null,
+    [
+      'link add ls7a3f-br0 address 02:fc:c0:a8:64:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0',
+      'link set ls7a3f-br0 addrgenmode none',
+      'address add 192.168.100.1/24 dev ls7a3f-br0',
+      'link set ls7a3f-br0 up',
+    ],
+  ],
   ['right', bridge, []],
   ['down', { ...bridge, up: false }, ['link set ls7a3f-br0 up']],
   ['with a MAC of its own', { ...bridge, mac: '02:00:00:00:00:01' }, ['link set ls7a3f-br0 address 02:fc:c0:a8:64:01']],
-  ['with another address', { ...bridge, addresses: [{ address: '10.0.0.1', prefix: 8 }] }, ['address del 10.0.0.1/8 dev ls7a3f-br0', 'address add 192.168.100.1/24 dev ls7a3f-br0']],
+  [
+    'with another address',
+    { ...bridge, addresses: [{ address: '10.0.0.1', prefix: 8 }] },
+    ['address del 10.0.0.1/8 dev ls7a3f-br0', 'address add 192.168.100.1/24 dev ls7a3f-br0'],
+  ],
 ])('a bridge that is %s', (_, look, lines) => {
   expect(planBridge('ls7a3f-br0', network, true, look)).toEqual(lines);
 });
 
 test('what a tool prints half, or prints that is new, is no link and no exception', () => {
   expect(parseLinks('')).toEqual([]);
-  expect(parseLinks('[{"ifname":"a","ifindex":1},{"x":2},3]\n[{"ifname":"b","ifin')).toMatchObject([{ name: 'a', index: 1, master: null, up: false }]);
+  expect(parseLinks('[{"ifname":"a","ifindex":1},{"x":2},3]\n[{"ifname":"b","ifin')).toMatchObject([
+    { name: 'a', index: 1, master: null, up: false },
+  ]);
 });

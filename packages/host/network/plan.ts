@@ -41,6 +41,7 @@ export function planSlot(target: SlotTarget, look: SlotLook): SlotPlan {
   const paired = port?.kind === 'veth' && uplink !== undefined && port.peerIndex === uplink.index && uplink.peerIndex === port.index;
 
   const host: string[] = [];
+  if (look.namespace === 'broken') host.push(`netns del ${netns}`);
   if (look.namespace !== 'there') host.push(`netns add ${netns}`);
   if (!paired) {
     if (port !== null) host.push(`link del ${name}`);
@@ -108,7 +109,8 @@ export function planBridge(bridge: string, network: Network, ipv6: boolean, look
   else if (link.mac !== mac) lines.push(`link set ${bridge} address ${mac}`);
   if (ipv6 && link?.ipv6Addresses !== 'none') lines.push(`link set ${bridge} addrgenmode none`);
   const right = (a: { address: string; prefix: number }): boolean => a.address === network.gateway && a.prefix === prefix;
-  for (const other of link?.addresses.filter((a) => !right(a)) ?? []) lines.push(`address del ${other.address}/${other.prefix} dev ${bridge}`);
+  for (const other of link?.addresses.filter((a) => !right(a)) ?? [])
+    lines.push(`address del ${other.address}/${other.prefix} dev ${bridge}`);
   if (link?.addresses.some(right) !== true) lines.push(`address add ${network.gateway}/${prefix} dev ${bridge}`);
   if (link?.up !== true) lines.push(`link set ${bridge} up`);
   return lines;

@@ -3,7 +3,15 @@ import { expect, test } from 'vitest';
 import { normalListing, parseTableName, renderNoRules, renderRules, tableName } from './rules.ts';
 
 const network: Network = {
-  id: 'net_1', index: 0, name: 'default', kind: 'bridge', subnet: '192.168.100.0/29', gateway: '192.168.100.1', bridge: 'ls7a3f-br0', egress: true, isolated: true,
+  id: 'net_1',
+  index: 0,
+  name: 'default',
+  kind: 'bridge',
+  subnet: '192.168.100.0/29',
+  gateway: '192.168.100.1',
+  bridge: 'ls7a3f-br0',
+  egress: true,
+  isolated: true,
 };
 
 // A reviewer reads these files; `npx vitest run packages/host/network/rules -u` writes them anew.
@@ -28,9 +36,11 @@ test('the rules name every slot of the subnet and no other', () => {
 });
 
 test('removing rules names only our tables', () => {
-  expect(renderNoRules('7a3f', [0, 12]).split('\n').filter((line) => line.startsWith('delete'))).toEqual([
-    'delete table bridge ls7a3f-0', 'delete table ip ls7a3f-0', 'delete table bridge ls7a3f-12', 'delete table ip ls7a3f-12',
-  ]);
+  expect(
+    renderNoRules('7a3f', [0, 12])
+      .split('\n')
+      .filter((line) => line.startsWith('delete')),
+  ).toEqual(['delete table bridge ls7a3f-0', 'delete table ip ls7a3f-0', 'delete table bridge ls7a3f-12', 'delete table ip ls7a3f-12']);
 });
 
 test.each([

@@ -28,7 +28,15 @@ export function parseTableName(mark: string, name: string): number | null {
 }
 
 /** Why a frame or packet was dropped: a named counter each, readable while the VM runs. */
-export const bridgeCounters = ['spoofed_mac', 'spoofed_address', 'spoofed_arp', 'no_address_yet', 'other_protocol', 'to_neighbour', 'not_for_port'] as const;
+export const bridgeCounters = [
+  'spoofed_mac',
+  'spoofed_address',
+  'spoofed_arp',
+  'no_address_yet',
+  'other_protocol',
+  'to_neighbour',
+  'not_for_port',
+] as const;
 export const hostCounters = ['to_host', 'to_neighbour', 'to_link_local', 'no_egress', 'from_outside'] as const;
 export type Counter = (typeof bridgeCounters)[number] | (typeof hostCounters)[number];
 
@@ -53,7 +61,12 @@ export function renderRules(mark: string, network: Network): string {
 
 export function renderNoRules(mark: string, indexes: readonly number[]): string {
   return indexes
-    .flatMap((index) => (['bridge', 'ip'] as const).flatMap((family) => [`add table ${family} ${tableName(mark, index)}`, `delete table ${family} ${tableName(mark, index)}`]))
+    .flatMap((index) =>
+      (['bridge', 'ip'] as const).flatMap((family) => [
+        `add table ${family} ${tableName(mark, index)}`,
+        `delete table ${family} ${tableName(mark, index)}`,
+      ]),
+    )
     .concat('')
     .join('\n');
 }
@@ -88,7 +101,7 @@ function bridgeTable(table: string, network: Network, slots: readonly SlotRule[]
     '\t\t# duplicate address detection (RFC 5227): a probe names no sender address, so nobody can learn a wrong one from it',
     '\t\tether type arp arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept',
     '\t\tether type arp counter name spoofed_arp drop',
-    '\t\t# IPv6, VLAN tags, spanning tree: not offered by this network. (LLDP and its kin, 01:80:c2:00:00:01 to 0f, end at the slot\'s inner',
+    "\t\t# IPv6, VLAN tags, spanning tree: not offered by this network. (LLDP and its kin, 01:80:c2:00:00:01 to 0f, end at the slot's inner",
     '\t\t# bridge. Here they would go around this hook, and yet teach the bridge their source: br_handle_local_finish in net/bridge.)',
     '\t\tcounter name other_protocol drop',
     '\t}',
@@ -127,7 +140,7 @@ function hostTable(table: string, bridge: string, network: Network): string[] {
     '\t\ttype filter hook forward priority 0; policy accept;',
     `\t\tiifname != "${bridge}" oifname != "${bridge}" accept`,
     network.isolated
-      ? '\t\t# a guest that sends to the gateway\'s MAC what is for its neighbour would be routed back: the way around the bridge'
+      ? "\t\t# a guest that sends to the gateway's MAC what is for its neighbour would be routed back: the way around the bridge"
       : '\t\t# neighbours may talk',
     `\t\tiifname "${bridge}" oifname "${bridge}" ${network.isolated ? 'counter name to_neighbour drop' : 'accept'}`,
     '\t\tct state established,related accept',
@@ -161,5 +174,9 @@ export function gatewayMac(network: Network): string {
  * word, rule or element makes them differ.
  */
 export function normalListing(text: string): string {
-  return text.split(/[\s,]+/).filter((word) => word !== '').sort().join(' ');
+  return text
+    .split(/[\s,]+/)
+    .filter((word) => word !== '')
+    .sort()
+    .join(' ');
 }

@@ -3,7 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { wiringOf } from '@linstock/core';
 import type { Network } from '@linstock/contract';
 import { describe, expect, test } from 'vitest';
-import { HostStandIn, aNetwork, prefixOf, whyNotReal } from './host-stand-in.ts';
+import { HostStandIn, aNetwork, prefixOf, whyNotReal } from './testing/host-stand-in.ts';
 import { BridgeNetworks } from './network.ts';
 import { nothingThere, planSlot } from './plan.ts';
 
@@ -45,7 +45,8 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
     await host.networks.ensureSlot(network, wiring);
     // the very same links: nothing was made anew
     const after = await host.networks.observeSlot(network, wiring);
-    const indexes = (s: typeof before): unknown => [s?.bridge, s?.port, s?.uplink, s?.insideBridge, s?.tap].map((l) => (typeof l === 'object' ? l?.index : l));
+    const indexes = (s: typeof before): unknown =>
+      [s?.bridge, s?.port, s?.uplink, s?.insideBridge, s?.tap].map((l) => (typeof l === 'object' ? l?.index : l));
     expect(indexes(after)).toEqual(indexes(before));
     expect(await host.networks.inventory()).toEqual([
       { kind: 'netns', name: wiring.netns, owner: wiring.netns },
@@ -56,7 +57,12 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
     ]);
     await host.networks.absentSlot(network, 3);
     await host.networks.absentSlot(network, 3);
-    expect((await host.networks.observeSlot(network, wiring))).toMatchObject({ namespace: 'absent', port: 'absent', tap: 'absent', bridge: { up: true } });
+    expect(await host.networks.observeSlot(network, wiring)).toMatchObject({
+      namespace: 'absent',
+      port: 'absent',
+      tap: 'absent',
+      bridge: { up: true },
+    });
     await host.networks.absentNetwork(network);
     await host.networks.absentNetwork(network);
     await expectNothingLeft(host);
@@ -81,7 +87,10 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
       await host.networks.absentSlot(network, 7);
       await makeFirst(k);
       await host.networks.absentSlot(network, 7);
-      expect((await host.networks.inventory()).filter((t) => t.owner === wiring.netns), `left after ${k} commands`).toEqual([]);
+      expect(
+        (await host.networks.inventory()).filter((t) => t.owner === wiring.netns),
+        `left after ${k} commands`,
+      ).toEqual([]);
     }
   });
 
@@ -108,18 +117,27 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
     ['a port that is not isolated', (host, name) => host.in(host.name, 'bridge', 'link', 'set', 'dev', name, 'isolated', 'off')],
     ['a tap that is down', (host, name) => host.in(name, 'ip', 'link', 'set', 'tap0', 'down')],
     ['a tap off its bridge', (host, name) => host.in(name, 'ip', 'link', 'set', 'tap0', 'nomaster')],
-    ['a tap with many queues, which Firecracker refuses', (host, name) => host.batch(name, ['link del tap0', 'tuntap add dev tap0 mode tap multi_queue', 'link set tap0 master br0 up'])],
+    [
+      'a tap with many queues, which Firecracker refuses',
+      (host, name) => host.batch(name, ['link del tap0', 'tuntap add dev tap0 mode tap multi_queue', 'link set tap0 master br0 up']),
+    ],
     ['no inner bridge', (host, name) => host.in(name, 'ip', 'link', 'del', 'br0')],
     ['no uplink', (host, name) => host.in(name, 'ip', 'link', 'del', 'up0')],
     ['an uplink to somewhere else', (host, name) => host.batch(name, ['link del up0', 'link add up0 type veth peer name other'])],
-    ['a namespace that lost its name while a program holds it', async (host, name) => {
-      host.start(name, 'cat', '/dev/zero', '--', '/dev/null');
-      await host.in(host.name, 'ip', 'netns', 'del', name);
-    }],
-    ['a name without its namespace, as after a reboot with /run on a disk', async (host, name) => {
-      await host.networks.absentSlot(aNetwork(host), 5);
-      await writeFile(`/run/netns/${name}`, '');
-    }],
+    [
+      'a namespace that lost its name while a program holds it',
+      async (host, name) => {
+        host.start(name, 'cat', '/dev/zero', '--', '/dev/null');
+        await host.in(host.name, 'ip', 'netns', 'del', name);
+      },
+    ],
+    [
+      'a name without its namespace, as after a reboot with /run on a disk',
+      async (host, name) => {
+        await host.networks.absentSlot(aNetwork(host), 5);
+        await writeFile(`/run/netns/${name}`, '');
+      },
+    ],
   ])('%s: ensure sets it right', async (_, spoil) => {
     await using host = await HostStandIn.make();
     const network = aNetwork(host);
@@ -152,7 +170,11 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
       await host.networks.ensureNetwork(network);
       expect(await rules()).toBe(good);
     }
-    for (const spoil of [['link', 'set', `${table.replace('-0', '-br0')}`, 'down'], ['address', 'flush', 'dev', `ls${host.mark}-br0`], ['link', 'set', `ls${host.mark}-br0`, 'address', '02:00:00:00:00:01']]) {
+    for (const spoil of [
+      ['link', 'set', `${table.replace('-0', '-br0')}`, 'down'],
+      ['address', 'flush', 'dev', `ls${host.mark}-br0`],
+      ['link', 'set', `ls${host.mark}-br0`, 'address', '02:00:00:00:00:01'],
+    ]) {
       await host.in(host.name, 'ip', ...spoil);
       await host.networks.ensureNetwork(network);
       await expectWhole(host, network, 1);
@@ -178,7 +200,10 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
       const network = aNetwork(host, { index, egress: index === 1 });
       await host.networks.ensureNetwork(network);
       expect(await forwarding()).toBe(String(index));
-      await host.networks.warm(network, [0, 1, 2].map((slot) => wiringOf(host.mark, network, slot)));
+      await host.networks.warm(
+        network,
+        [0, 1, 2].map((slot) => wiringOf(host.mark, network, slot)),
+      );
     }
     expect(await host.networks.inventory()).toHaveLength(2 * (3 + 1 + 3 + 2));
     await host.networks.purge();
@@ -202,15 +227,32 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
 
   test('preflight refuses a taken subnet and a crowded bridge', async () => {
     await using host = await HostStandIn.make();
-    await host.batch(host.name, ['link add eth7 type bridge', 'address add 192.168.100.77/25 dev eth7', 'link set eth7 up', 'route add 10.20.0.0/16 dev eth7']);
-    expect(await host.networks.preflight(aNetwork(host))).toEqual({ code: 'network-clash', data: { subnet: '192.168.100.0/24', other: '192.168.100.77/25', device: 'eth7' } });
-    expect(await host.networks.preflight(aNetwork(host, { subnet: '10.20.30.0/24', gateway: '10.20.30.1' }))).toMatchObject({ code: 'network-clash', data: { device: 'eth7', other: '10.20.0.0/16' } });
-    expect(await host.networks.preflight(aNetwork(host, { subnet: '172.30.0.0/22', gateway: '172.30.0.1' }))).toEqual({ code: 'network-too-large', data: { subnet: '172.30.0.0/22', ports: 1021 } });
+    await host.batch(host.name, [
+      'link add eth7 type bridge',
+      'address add 192.168.100.77/25 dev eth7',
+      'link set eth7 up',
+      'route add 10.20.0.0/16 dev eth7',
+    ]);
+    expect(await host.networks.preflight(aNetwork(host))).toEqual({
+      code: 'network-clash',
+      data: { subnet: '192.168.100.0/24', other: '192.168.100.77/25', device: 'eth7' },
+    });
+    expect(await host.networks.preflight(aNetwork(host, { subnet: '10.20.30.0/24', gateway: '10.20.30.1' }))).toMatchObject({
+      code: 'network-clash',
+      data: { device: 'eth7', other: '10.20.0.0/16' },
+    });
+    expect(await host.networks.preflight(aNetwork(host, { subnet: '172.30.0.0/22', gateway: '172.30.0.1' }))).toEqual({
+      code: 'network-too-large',
+      data: { subnet: '172.30.0.0/22', ports: 1021 },
+    });
     const free = aNetwork(host, { index: 1 });
     await host.networks.ensureNetwork(free);
     // its own bridge is no clash
     expect(await host.networks.preflight(free)).toBeNull();
-    expect(await host.networks.preflight(aNetwork(host, { index: 2, subnet: free.subnet, gateway: free.gateway }))).toMatchObject({ code: 'network-clash', data: { device: free.bridge } });
+    expect(await host.networks.preflight(aNetwork(host, { index: 2, subnet: free.subnet, gateway: free.gateway }))).toMatchObject({
+      code: 'network-clash',
+      data: { device: free.bridge },
+    });
   });
 
   test('a network of kind user asks nothing of the host', async () => {
@@ -245,9 +287,11 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
     await host.networks.ensureNetwork(network);
     const next = Array.from({ length: 250 }, (_, slot) => slot).values();
     const each = async (work: (slot: number) => Promise<void>, slots: IteratorObject<number>): Promise<void> => {
-      await Promise.all(Array.from({ length: 8 }, async () => {
-        for (const slot of slots) await work(slot);
-      }));
+      await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          for (const slot of slots) await work(slot);
+        }),
+      );
     };
     await each((slot) => host.networks.ensureSlot(network, wiringOf(host.mark, network, slot)), next);
     expect((await host.networks.inventory()).filter((t) => t.kind === 'netns')).toHaveLength(250);

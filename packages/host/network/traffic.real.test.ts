@@ -3,7 +3,7 @@ import { wiringOf } from '@linstock/core';
 import type { Network } from '@linstock/contract';
 import { describe, expect, test } from 'vitest';
 import { exec } from '../tools/exec.ts';
-import { HostStandIn, aNetwork, until, whyNotReal } from './host-stand-in.ts';
+import { HostStandIn, aNetwork, until, whyNotReal } from './testing/host-stand-in.ts';
 import type { Counter } from './rules.ts';
 
 const why = await whyNotReal();
@@ -42,11 +42,18 @@ async function droppedBy(t: Town, work: () => Promise<unknown>): Promise<Counter
 
 /** Sends a frame, given in hex, from a guest's card. */
 function sendFrame(host: HostStandIn, space: string, ...parts: string[]): Promise<string> {
-  const script = 'import socket,sys; s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW); s.bind(("eth0",0)); s.send(bytes.fromhex(sys.argv[1]).ljust(60,b"\\0"))';
+  const script =
+    'import socket,sys; s=socket.socket(socket.AF_PACKET,socket.SOCK_RAW); s.bind(("eth0",0)); s.send(bytes.fromhex(sys.argv[1]).ljust(60,b"\\0"))';
   return host.in(space, 'python3', '-c', script, parts.join('').replaceAll(':', ''));
 }
 
-const MAC = { gateway: '02:fc:c0:a8:64:01', a: '02:fc:c0:a8:64:02', b: '02:fc:c0:a8:64:03', all: 'ff:ff:ff:ff:ff:ff', none: '00:00:00:00:00:00' };
+const MAC = {
+  gateway: '02:fc:c0:a8:64:01',
+  a: '02:fc:c0:a8:64:02',
+  b: '02:fc:c0:a8:64:03',
+  all: 'ff:ff:ff:ff:ff:ff',
+  none: '00:00:00:00:00:00',
+};
 const IP = { gateway: 'c0a86401', a: 'c0a86402', b: 'c0a86403', none: '00000000' };
 const arpOf = (operation: 1 | 2, senderMac: string, senderIp: string, targetMac: string, targetIp: string): string =>
   `0806 0001 0800 06 04 000${operation} ${senderMac} ${senderIp} ${targetMac} ${targetIp}`.replaceAll(/[ :]/g, '');
@@ -76,13 +83,15 @@ describe.skipIf(why !== null)('guests of an isolated network without egress', { 
   test('isolation holds twice: by the ports when the rules are flushed, by the rules when the ports are freed', async () => {
     await using host = await HostStandIn.make();
     const t = await town(host);
-    const known = async (space: string, address: string, mac: string): Promise<unknown> => host.in(space, 'ip', 'neigh', 'replace', address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent');
+    const known = async (space: string, address: string, mac: string): Promise<unknown> =>
+      host.in(space, 'ip', 'neigh', 'replace', address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent');
     await known(t.a, '192.168.100.3', MAC.b);
     await known(t.b, '192.168.100.2', MAC.a);
     await host.in(host.name, 'nft', 'flush', 'ruleset');
     expect(await host.pings(t.a, '192.168.100.3')).toBe(false);
     await host.networks.ensureNetwork(t.network);
-    for (const slot of [0, 1]) await host.in(host.name, 'ip', 'link', 'set', `ls${host.mark}-0-${slot}`, 'type', 'bridge_slave', 'isolated', 'off');
+    for (const slot of [0, 1])
+      await host.in(host.name, 'ip', 'link', 'set', `ls${host.mark}-0-${slot}`, 'type', 'bridge_slave', 'isolated', 'off');
     expect(await droppedBy(t, async () => expect(await host.pings(t.a, '192.168.100.3')).toBe(false))).toEqual(['to_neighbour']);
     // with neither of them they would talk: the test itself can tell
     await host.in(host.name, 'nft', 'flush', 'ruleset');
@@ -104,7 +113,9 @@ describe.skipIf(why !== null)('guests of an isolated network without egress', { 
     for (const mac of [MAC.b, MAC.gateway, '02:00:00:00:00:99']) {
       await host.in(t.a, 'ip', 'link', 'set', 'eth0', 'address', mac);
       expect(await droppedBy(t, async () => expect(await host.pings(t.a, '192.168.100.1')).toBe(false))).toEqual(['spoofed_mac']);
-      expect(await host.in(host.name, 'bridge', 'fdb', 'show', 'br', `ls${host.mark}-br0`)).not.toMatch(new RegExp(`${mac} dev ls${host.mark}-0-0 `));
+      expect(await host.in(host.name, 'bridge', 'fdb', 'show', 'br', `ls${host.mark}-br0`)).not.toMatch(
+        new RegExp(`${mac} dev ls${host.mark}-0-0 `),
+      );
     }
     await host.in(t.a, 'ip', 'link', 'set', 'eth0', 'address', MAC.a);
     expect(await host.pings(t.a, '192.168.100.1')).toBe(true);
@@ -116,9 +127,13 @@ describe.skipIf(why !== null)('guests of an isolated network without egress', { 
     await host.in(t.a, 'ip', 'address', 'add', '192.168.100.77/32', 'dev', 'eth0');
     // with the gateway's MAC unknown it must ask, in the false name
     await host.in(t.a, 'ip', 'neigh', 'flush', 'dev', 'eth0');
-    expect(await droppedBy(t, async () => expect(await host.pings(t.a, '192.168.100.1', '-I', '192.168.100.77')).toBe(false))).toEqual(['spoofed_arp']);
+    expect(await droppedBy(t, async () => expect(await host.pings(t.a, '192.168.100.1', '-I', '192.168.100.77')).toBe(false))).toEqual([
+      'spoofed_arp',
+    ]);
     await host.in(t.a, 'ip', 'neigh', 'replace', '192.168.100.1', 'lladdr', MAC.gateway, 'dev', 'eth0', 'nud', 'permanent');
-    expect(await droppedBy(t, async () => expect(await host.pings(t.a, '192.168.100.1', '-I', '192.168.100.77')).toBe(false))).toEqual(['spoofed_address']);
+    expect(await droppedBy(t, async () => expect(await host.pings(t.a, '192.168.100.1', '-I', '192.168.100.77')).toBe(false))).toEqual([
+      'spoofed_address',
+    ]);
     expect(await host.pings(t.a, '192.168.100.1', '-I', '192.168.100.2')).toBe(true);
   });
 
@@ -127,15 +142,19 @@ describe.skipIf(why !== null)('guests of an isolated network without egress', { 
     const t = await town(host);
     const frames: [string, string[], Counter[]][] = [
       ['ARP: I am the gateway', [MAC.all, MAC.a, arpOf(2, MAC.a, IP.gateway, MAC.none, IP.gateway)], ['spoofed_arp']],
-      ['ARP: my address is at the neighbour\'s MAC', [MAC.all, MAC.a, arpOf(2, MAC.b, IP.a, MAC.none, IP.a)], ['spoofed_arp']],
+      ["ARP: my address is at the neighbour's MAC", [MAC.all, MAC.a, arpOf(2, MAC.b, IP.a, MAC.none, IP.a)], ['spoofed_arp']],
       ['an ARP reply that names nobody', [MAC.all, MAC.a, arpOf(2, MAC.a, IP.none, MAC.none, IP.b)], ['spoofed_arp']],
-      ['a probe in another\'s name', [MAC.all, MAC.a, arpOf(1, MAC.b, IP.none, MAC.none, IP.b)], ['spoofed_arp']],
-      ['DHCP discover', [MAC.all, MAC.a, '0800', '4500002c0000000040117ac2', '00000000', 'ffffffff', '0044004300180000'], ['no_address_yet']],
+      ["a probe in another's name", [MAC.all, MAC.a, arpOf(1, MAC.b, IP.none, MAC.none, IP.b)], ['spoofed_arp']],
+      [
+        'DHCP discover',
+        [MAC.all, MAC.a, '0800', '4500002c0000000040117ac2', '00000000', 'ffffffff', '0044004300180000'],
+        ['no_address_yet'],
+      ],
       ['IPv6', ['33:33:00:00:00:01', MAC.a, '86dd', '6000000000003aff'], ['other_protocol']],
       ['a VLAN tag around ARP', [MAC.all, MAC.a, '81000001', arpOf(1, MAC.a, IP.a, MAC.none, IP.gateway)], ['other_protocol']],
       ['spanning tree', ['01:80:c2:00:00:00', MAC.a, '0026424203000000'], ['other_protocol']],
       ['LLDP, which ends at the inner bridge', ['01:80:c2:00:00:0e', MAC.a, '88cc'], []],
-      ['LLDP with the neighbour\'s MAC', ['01:80:c2:00:00:0e', MAC.b, '88cc'], []],
+      ["LLDP with the neighbour's MAC", ['01:80:c2:00:00:0e', MAC.b, '88cc'], []],
     ];
     for (const [name, frame, reasons] of frames) {
       expect(await droppedBy(t, () => sendFrame(host, t.a, ...frame)), name).toEqual(reasons);
@@ -144,7 +163,10 @@ describe.skipIf(why !== null)('guests of an isolated network without egress', { 
     const fdb = await host.in(host.name, 'bridge', 'fdb', 'show', 'br', `ls${host.mark}-br0`);
     expect(fdb).not.toMatch(new RegExp(`${MAC.b} dev ls${host.mark}-0-0 `));
     // and what is allowed is not counted: a probe before taking an address, a question in its own name
-    for (const frame of [[MAC.all, MAC.a, arpOf(1, MAC.a, IP.none, MAC.none, IP.a)], [MAC.all, MAC.a, arpOf(1, MAC.a, IP.a, MAC.none, IP.gateway)]]) {
+    for (const frame of [
+      [MAC.all, MAC.a, arpOf(1, MAC.a, IP.none, MAC.none, IP.a)],
+      [MAC.all, MAC.a, arpOf(1, MAC.a, IP.a, MAC.none, IP.gateway)],
+    ]) {
       expect(await droppedBy(t, () => sendFrame(host, t.a, ...frame))).toEqual([]);
     }
   });
@@ -221,7 +243,11 @@ describe.skipIf(why !== null)('guests of other networks', { timeout: 120_000 }, 
     const net = await host.internet();
     const other = `t-${host.id}-other`;
     await host.addSpace(other);
-    await host.batch(host.name, [`link add other type veth peer name eth0 netns ${other}`, 'address add 10.98.0.2/24 dev other', 'link set other up']);
+    await host.batch(host.name, [
+      `link add other type veth peer name eth0 netns ${other}`,
+      'address add 10.98.0.2/24 dev other',
+      'link set other up',
+    ]);
     await host.batch(other, ['link set eth0 up', 'address add 10.98.0.1/24 dev eth0', 'route add default via 10.98.0.2']);
     await host.in(net.space, 'ip', 'route', 'add', '10.98.0.0/24', 'via', '10.99.0.2');
     await until(() => host.pings(other, net.address), 'others are forwarded');

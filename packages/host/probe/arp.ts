@@ -13,7 +13,17 @@ const PROBES = 2;
 export async function lookArp(target: { address: string } & Vantage & { device: string }, opts: LookOptions): Promise<Sight['arp']> {
   if (!isAddress(target.address)) return null;
   // -b: keep asking by broadcast; by default arping asks only the first answerer again, and a second owner stays unseen.
-  const argv = ['arping', '-b', '-c', String(PROBES), '-w', String(Math.min(PROBES, secondsWithin(opts.deadlineMs))), '-I', target.device, target.address];
+  const argv = [
+    'arping',
+    '-b',
+    '-c',
+    String(PROBES),
+    '-w',
+    String(Math.min(PROBES, secondsWithin(opts.deadlineMs))),
+    '-I',
+    target.device,
+    target.address,
+  ];
   const result = await runTool(argv, { netns: target.netns }, opts);
   if (result.spawnError !== null || result.timedOut || result.aborted) return null;
   const seen = parseArping(result.stdout, target.address);

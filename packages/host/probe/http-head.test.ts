@@ -9,7 +9,10 @@ describe('the head of an HTTP answer', () => {
     const text = 'HTTP/1.1 200 OK\r\nServer: x\r\nX-Two: a\r\nx-two:  b \r\n\r\n';
     const found = head(`${text}body`);
     expect(found).toMatchObject({ is: 'head', status: 200, line: 'HTTP/1.1 200 OK', bytes: text.length });
-    expect(found.is === 'head' && [...found.headers]).toEqual([['server', 'x'], ['x-two', 'a, b']]);
+    expect(found.is === 'head' && [...found.headers]).toEqual([
+      ['server', 'x'],
+      ['x-two', 'a, b'],
+    ]);
   });
 
   test.each([
@@ -47,7 +50,9 @@ describe('the head of an HTTP answer', () => {
   test('never throws, and more bytes never turn garbage into a head', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
-      fc.array(fc.constantFrom('HTTP/1.1 200 OK', '\r\n', '\n', '\r', ':', 'a: b', ' ', '\0', 'é'), { maxLength: 40 }).map((parts) => Buffer.from(parts.join(''), 'latin1')),
+      fc
+        .array(fc.constantFrom('HTTP/1.1 200 OK', '\r\n', '\n', '\r', ':', 'a: b', ' ', '\0', 'é'), { maxLength: 40 })
+        .map((parts) => Buffer.from(parts.join(''), 'latin1')),
     );
     fc.assert(
       fc.property(bytes, bytes, (first, more) => {

@@ -23,7 +23,9 @@ export function parseHead(bytes: Uint8Array): Head {
   const text = seen.subarray(0, MOST_HEAD_BYTES).toString('latin1');
   const end = /\r?\n\r?\n/.exec(text);
   if (end === null) {
-    return seen.length < MOST_HEAD_BYTES ? { is: 'incomplete' } : { is: 'garbage', why: `the HTTP head has no end within ${MOST_HEAD_BYTES} bytes` };
+    return seen.length < MOST_HEAD_BYTES
+      ? { is: 'incomplete' }
+      : { is: 'garbage', why: `the HTTP head has no end within ${MOST_HEAD_BYTES} bytes` };
   }
   const [line = '', ...lines] = text.slice(0, end.index).split(/\r?\n/);
   const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: [^\r]*)?$/.exec(line)?.[1];

@@ -14,7 +14,11 @@ const ip = (...words: string[]): Promise<unknown> => execOk(['ip', ...words], BO
 
 async function whyNot(): Promise<string | null> {
   if (process.getuid?.() !== 0) return 'needs root to make network namespaces';
-  for (const tool of [['ip', '-V'], ['arping', '-V'], ['ping', '-V']]) {
+  for (const tool of [
+    ['ip', '-V'],
+    ['arping', '-V'],
+    ['ping', '-V'],
+  ]) {
     const result = await exec(tool, BOUND);
     if (result.spawnError !== null) return `${tool[0]} is not installed`;
   }
@@ -33,7 +37,10 @@ beforeAll(async () => {
   await ip('-n', host, 'link', 'add', 'br0', 'type', 'bridge');
   await ip('-n', host, 'addr', 'add', '10.77.0.1/24', 'dev', 'br0');
   await ip('-n', host, 'link', 'set', 'br0', 'up');
-  for (const [guest, port, mac, address] of [[one, 'p1', '02:fc:00:00:00:0a', '10.77.0.10/24'], [two, 'p2', '02:fc:00:00:00:0b', '10.77.0.11/24']] as const) {
+  for (const [guest, port, mac, address] of [
+    [one, 'p1', '02:fc:00:00:00:0a', '10.77.0.10/24'],
+    [two, 'p2', '02:fc:00:00:00:0b', '10.77.0.11/24'],
+  ] as const) {
     await ip('netns', 'add', guest);
     await ip('-n', host, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', guest);
     await ip('-n', guest, 'link', 'set', 'eth0', 'address', mac);
@@ -49,7 +56,9 @@ afterAll(async () => {
 describe.skipIf(reason !== null)(`a bridge with two guests${reason === null ? '' : ` (skipped: ${reason})`}`, () => {
   test('an address of one guest is answered by its MAC', async () => {
     expect(await lookArp({ address: '10.77.0.10', device: 'br0', netns: host }, opts())).toEqual({
-      is: 'answered', macs: ['02:fc:00:00:00:0a'], text: '2 ARP questions for 10.77.0.10 on br0: answered by 02:fc:00:00:00:0a',
+      is: 'answered',
+      macs: ['02:fc:00:00:00:0a'],
+      text: '2 ARP questions for 10.77.0.10 on br0: answered by 02:fc:00:00:00:0a',
     });
   });
 
@@ -62,7 +71,8 @@ describe.skipIf(reason !== null)(`a bridge with two guests${reason === null ? ''
 
   test('an address of nobody is silent; a device that is not there was not looked at', async () => {
     expect(await lookArp({ address: '10.77.0.99', device: 'br0', netns: host }, opts())).toEqual({
-      is: 'silent', text: '2 ARP questions for 10.77.0.99 on br0: nobody answered',
+      is: 'silent',
+      text: '2 ARP questions for 10.77.0.99 on br0: nobody answered',
     });
     expect(await lookArp({ address: '10.77.0.10', device: 'nodev', netns: host }, opts())).toBeNull();
     expect(await lookArp({ address: '10.77.0.10', device: 'br0', netns: `${mark}x` }, opts())).toBeNull();
@@ -70,7 +80,10 @@ describe.skipIf(reason !== null)(`a bridge with two guests${reason === null ? ''
 
   test('ping: answered, silent, could not be asked', async () => {
     const answered = await lookPing({ address: '10.77.0.10', netns: host, device: 'br0' }, opts());
-    expect(answered).toMatchObject({ is: 'answered', text: expect.stringMatching(/^ping 10\.77\.0\.10: 3 packets transmitted, 3 received/) });
+    expect(answered).toMatchObject({
+      is: 'answered',
+      text: expect.stringMatching(/^ping 10\.77\.0\.10: 3 packets transmitted, 3 received/),
+    });
     await execOk(['ip', 'netns', 'exec', one, 'sysctl', '-qw', 'net.ipv4.icmp_echo_ignore_all=1'], BOUND);
     const silent = await lookPing({ address: '10.77.0.10', netns: host }, { ...opts(), deadlineMs: 2_500 });
     expect(silent).toMatchObject({ is: 'silent', text: expect.stringContaining('100% packet loss') });
@@ -79,8 +92,14 @@ describe.skipIf(reason !== null)(`a bridge with two guests${reason === null ? ''
   });
 
   test('route: by the bridge, by nothing', async () => {
-    expect(await lookRoute({ address: '10.77.0.10', netns: host }, opts())).toEqual({ device: 'br0', text: 'route to 10.77.0.10: dev br0 src 10.77.0.1' });
-    expect(await lookRoute({ address: '198.51.100.1', netns: host }, opts())).toMatchObject({ device: NO_DEVICE, text: expect.stringContaining('none') });
+    expect(await lookRoute({ address: '10.77.0.10', netns: host }, opts())).toEqual({
+      device: 'br0',
+      text: 'route to 10.77.0.10: dev br0 src 10.77.0.1',
+    });
+    expect(await lookRoute({ address: '198.51.100.1', netns: host }, opts())).toMatchObject({
+      device: NO_DEVICE,
+      text: expect.stringContaining('none'),
+    });
     expect(await lookRoute({ address: '10.77.0.10', netns: `${mark}x` }, opts())).toBeNull();
   });
 
@@ -90,12 +109,18 @@ describe.skipIf(reason !== null)(`a bridge with two guests${reason === null ? ''
     const target = { host: address, hostPort: 6080, port: 6080, level: 'tcp' };
     const script = `import { probePort } from ${JSON.stringify(module)};
       console.log(JSON.stringify(await probePort(${JSON.stringify(target)}, { signal: new AbortController().signal, deadlineMs: 15000 })));`;
-    const result = await execOk(['ip', 'netns', 'exec', host, process.execPath, '--input-type=module', '-e', script], { timeoutMs: 30_000 });
+    const result = await execOk(['ip', 'netns', 'exec', host, process.execPath, '--input-type=module', '-e', script], {
+      timeoutMs: 30_000,
+    });
     return JSON.parse(result.stdout) as PortSight;
   }
 
   test('tcp: nobody answers ARP, no route, nothing listens: three different answers', async () => {
-    const [noArp, noRoute, nothingListens] = await Promise.all([probeFromHost('10.77.0.98'), probeFromHost('198.51.100.1'), probeFromHost('10.77.0.11')]);
+    const [noArp, noRoute, nothingListens] = await Promise.all([
+      probeFromHost('10.77.0.98'),
+      probeFromHost('198.51.100.1'),
+      probeFromHost('10.77.0.11'),
+    ]);
     expect(noArp.steps).toMatchObject([{ ok: false, answer: 'unreachable', text: expect.stringContaining('EHOSTUNREACH') }]);
     expect(noRoute.steps).toMatchObject([{ ok: false, answer: 'unreachable', text: expect.stringContaining('ENETUNREACH') }]);
     expect(nothingListens.steps).toMatchObject([{ ok: false, answer: 'refused' }]);

@@ -17,7 +17,8 @@ export async function lookPing(target: { address: string } & Vantage, opts: Look
   const seen = parsePing(result.stdout);
   if (result.code === 0 && seen.ms !== null) return { is: 'answered', ms: seen.ms, text: `ping ${target.address}: ${seen.summary}` };
   // The summary shows that ping itself ran: `ip netns exec` has exit codes of its own.
-  if (result.code === 1 && seen.summary !== '') return { is: 'silent', text: `ping ${target.address}: ${[seen.complaint, seen.summary].filter((part) => part !== '').join('; ')}` };
+  if (result.code === 1 && seen.summary !== '')
+    return { is: 'silent', text: `ping ${target.address}: ${[seen.complaint, seen.summary].filter((part) => part !== '').join('; ')}` };
   return null;
 }
 

@@ -59,14 +59,20 @@ function upgrading(after: Uint8Array, headers = '', change: (accept: string) => 
     socket.once('data', (request: Buffer) => {
       const key = /Sec-WebSocket-Key: (\S+)/.exec(request.toString())?.[1] ?? '';
       const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: ${change(accept)}\r\n${headers}\r\n`);
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: ${change(accept)}\r\n${headers}\r\n`,
+      );
       socket.write(after);
     });
   });
 }
 
 async function websockify(behave: (socket: WebSocket, path: string) => void): Promise<number> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false) });
+  const server = new WebSocketServer({
+    port: 0,
+    host: '127.0.0.1',
+    handleProtocols: (offered) => (offered.has('binary') ? 'binary' : false),
+  });
   server.on('connection', (socket, request) => behave(socket, request.url ?? ''));
   await once(server, 'listening');
   cleanups.push(() => {
@@ -76,7 +82,11 @@ async function websockify(behave: (socket: WebSocket, path: string) => void): Pr
   return (server.address() as AddressInfo).port;
 }
 
-function probe(hostPort: number, level: PortTarget['level'], more: { path?: string; deadlineMs?: number; signal?: AbortSignal } = {}): Promise<PortSight> {
+function probe(
+  hostPort: number,
+  level: PortTarget['level'],
+  more: { path?: string; deadlineMs?: number; signal?: AbortSignal } = {},
+): Promise<PortSight> {
   return probePort(
     { host: '127.0.0.1', hostPort, port: hostPort, level, path: more.path },
     { signal: more.signal ?? new AbortController().signal, deadlineMs: more.deadlineMs ?? LONG_MS },
@@ -212,7 +222,11 @@ describe('http', () => {
     ['a TLS alert', [Uint8Array.of(0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46)], 'the port wants https'],
     ['a VNC server', ['RFB 003.008\n'], 'a VNC server without a WebSocket proxy'],
     ['control characters', ['\x1b]0;owned\x07\r\n'], '".]0;owned...'],
-    ['a head without an end', Array.from({ length: 300 }, () => `X-Flood: ${'x'.repeat(200)}\r\n`).toSpliced(0, 0, 'HTTP/1.1 200 OK\r\n'), 'no end within'],
+    [
+      'a head without an end',
+      Array.from({ length: 300 }, () => `X-Flood: ${'x'.repeat(200)}\r\n`).toSpliced(0, 0, 'HTTP/1.1 200 OK\r\n'),
+      'no end within',
+    ],
     ['1xx without an end', Array.from({ length: 4000 }, () => 'HTTP/1.1 102 Processing\r\n\r\n'), 'sent 65536 bytes'],
   ])('garbage: %s', async (_, chunks, words) => {
     const sight = await probe(await answering(...chunks), 'http');
@@ -287,7 +301,11 @@ describe('rfb', () => {
   });
 
   test('a banner without HTTP, also when the server hangs up on our request', async () => {
-    for (const after of [(): void => {}, (socket: Socket): unknown => socket.end(), (socket: Socket): unknown => socket.resetAndDestroy()]) {
+    for (const after of [
+      (): void => {},
+      (socket: Socket): unknown => socket.end(),
+      (socket: Socket): unknown => socket.resetAndDestroy(),
+    ]) {
       const port = await peer((socket) => {
         socket.write('RFB 003.003\n');
         socket.once('data', () => after(socket));

@@ -70,12 +70,20 @@ async function walk(wire: Wire, target: PortTarget, deadlineMs: number, steps: S
   // A VNC server without a proxy speaks first: the promise is kept, only without WebSocket in between.
   if (head === 'rfb') return judgeBanner(wire, steps, 'raw', await readRaw(wire), failByEnd);
   if (head.is === 'garbage') {
-    return fail('http', 'garbage', `${where(target)} did not answer in HTTP: ${head.why}; it began with "${quoteBytes(wire.bytes)}"${guess(wire.bytes)}`);
+    return fail(
+      'http',
+      'garbage',
+      `${where(target)} did not answer in HTTP: ${head.why}; it began with "${quoteBytes(wire.bytes)}"${guess(wire.bytes)}`,
+    );
   }
   const line = `"${quote(head.line)}"`;
   if (target.level === 'http') {
     const fine = head.status < 400;
-    const hint = fine ? (head.status >= 300 ? ' (redirects are not followed)' : '') : ': an HTTP server runs, but it does not serve this path';
+    const hint = fine
+      ? head.status >= 300
+        ? ' (redirects are not followed)'
+        : ''
+      : ': an HTTP server runs, but it does not serve this path';
     steps.push({ level: 'http', ok: fine, answer: 'status', text: `GET ${pathOf(target)} was answered with ${line}${hint}` });
     return;
   }
@@ -83,7 +91,11 @@ async function walk(wire: Wire, target: PortTarget, deadlineMs: number, steps: S
 
   wire.take(head.bytes);
   if (head.status !== 101) {
-    return fail('websocket', 'status', `the upgrade of ${pathOf(target)} to WebSocket was answered with ${line} instead of 101: no WebSocket proxy serves that path`);
+    return fail(
+      'websocket',
+      'status',
+      `the upgrade of ${pathOf(target)} to WebSocket was answered with ${line} instead of 101: no WebSocket proxy serves that path`,
+    );
   }
   const wrong = whatIsWrong(head, key);
   if (wrong !== null) return fail('websocket', 'garbage', `the answer 101 is not a WebSocket handshake: ${wrong}`);
@@ -115,7 +127,11 @@ async function readHead(wire: Wire, orRfb: boolean): Promise<HeadFound | Extract
 }
 
 /** What came where an RFB banner was expected. */
-type Heard = { is: 'bytes'; bytes: Uint8Array } | { is: 'ended' } | { is: 'close'; code: number; reason: string } | { is: 'broken'; why: string };
+type Heard =
+  | { is: 'bytes'; bytes: Uint8Array }
+  | { is: 'ended' }
+  | { is: 'close'; code: number; reason: string }
+  | { is: 'broken'; why: string };
 
 const BANNER_BYTES = 12;
 
@@ -137,7 +153,8 @@ async function readMessages(wire: Wire): Promise<Heard> {
     }
     wire.take(frame.bytes);
     if (frame.kind === 'close') return { is: 'close', ...closeOf(frame.payload) };
-    if (frame.kind === 'text') return { is: 'broken', why: `a text message "${quoteBytes(frame.payload)}" came where binary was agreed on` };
+    if (frame.kind === 'text')
+      return { is: 'broken', why: `a text message "${quoteBytes(frame.payload)}" came where binary was agreed on` };
     if (frame.kind !== 'binary' && frame.kind !== 'continuation') continue;
     stream = Buffer.concat([stream, frame.payload]);
     if (settled(stream)) return { is: 'bytes', bytes: stream };
@@ -155,7 +172,11 @@ function startsLike(bytes: Uint8Array, start: string): boolean {
 }
 
 function judgeBanner(
-  wire: Wire, steps: Step[], carrier: 'raw' | 'websocket', heard: Heard, failByEnd: (level: PortLevel, waitedFor: string) => void,
+  wire: Wire,
+  steps: Step[],
+  carrier: 'raw' | 'websocket',
+  heard: Heard,
+  failByEnd: (level: PortLevel, waitedFor: string) => void,
 ): void {
   const over = carrier === 'raw' ? 'without HTTP or WebSocket' : 'over WebSocket';
   const add = (ok: boolean, answer: PortAnswer, text: string): void => {
@@ -184,7 +205,11 @@ function refusalAfter(rest: Uint8Array): string | null {
 
 function whatIsWrong(head: HeadFound, key: string): string | null {
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  const words = (name: string): string[] => (head.headers.get(name) ?? '').toLowerCase().split(',').map((word) => word.trim());
+  const words = (name: string): string[] =>
+    (head.headers.get(name) ?? '')
+      .toLowerCase()
+      .split(',')
+      .map((word) => word.trim());
   if (!words('upgrade').includes('websocket')) return 'no "Upgrade: websocket"';
   if (!words('connection').includes('upgrade')) return 'no "Connection: Upgrade"';
   if (head.headers.get('sec-websocket-accept') !== accept) return 'Sec-WebSocket-Accept does not fit the key';
@@ -193,21 +218,36 @@ function whatIsWrong(head: HeadFound, key: string): string | null {
   return protocol === undefined || protocol === 'binary' ? null : `it chose the subprotocol "${quote(protocol, 40)}" instead of "binary"`;
 }
 
-function whyEnded(wire: Wire, target: PortTarget, level: PortLevel, waitedFor: string, deadlineMs: number): { answer: PortAnswer; text: string } | null {
+function whyEnded(
+  wire: Wire,
+  target: PortTarget,
+  level: PortLevel,
+  waitedFor: string,
+  deadlineMs: number,
+): { answer: PortAnswer; text: string } | null {
   const end = wire.end;
   const to = where(target);
   const soFar = level === 'tcp' ? '' : ` after ${wire.heard} bytes`;
   if (end === null || end.is === 'aborted' || end.is === 'local') return null;
   switch (end.is) {
     case 'refused':
-      return { answer: 'refused', text: `${to} refused the connection (${end.code}): an IP stack owns the address and nothing listens on the port` };
+      return {
+        answer: 'refused',
+        text: `${to} refused the connection (${end.code}): an IP stack owns the address and nothing listens on the port`,
+      };
     case 'unreachable':
       return { answer: 'unreachable', text: `${to} cannot be reached: ${unreachable[end.code] ?? end.code}` };
     case 'timeout':
     case 'deadline':
       return level === 'tcp'
-        ? { answer: 'timeout', text: `${to} did not answer the connection attempt within ${deadlineMs} ms: packets are dropped, the guest is stuck, or replies take another way back` }
-        : { answer: 'timeout', text: `${to} accepted the connection, but ${waitedFor} did not come within ${deadlineMs} ms (${wire.heard} bytes heard)` };
+        ? {
+            answer: 'timeout',
+            text: `${to} did not answer the connection attempt within ${deadlineMs} ms: packets are dropped, the guest is stuck, or replies take another way back`,
+          }
+        : {
+            answer: 'timeout',
+            text: `${to} accepted the connection, but ${waitedFor} did not come within ${deadlineMs} ms (${wire.heard} bytes heard)`,
+          };
     case 'reset':
       return { answer: 'reset', text: `${to} reset the connection (${end.code}) before ${waitedFor}${soFar}${forwardHint(target, wire)}` };
     case 'closed':
@@ -227,7 +267,9 @@ function isForwarded(target: PortTarget): boolean {
   return target.host.startsWith('127.') || target.host === '::1' || target.host === 'localhost';
 }
 function forwardCaveat(target: PortTarget): string {
-  return isForwarded(target) ? '; a forwarded port is accepted by the VMM even before its guest is up, so this alone proves nothing about the guest' : '';
+  return isForwarded(target)
+    ? '; a forwarded port is accepted by the VMM even before its guest is up, so this alone proves nothing about the guest'
+    : '';
 }
 function forwardHint(target: PortTarget, wire: Wire): string {
   return isForwarded(target) && wire.heard === 0 ? '; behind a forwarded port this is how a guest looks that refuses or is not up yet' : '';
@@ -249,7 +291,9 @@ function where(target: PortTarget): string {
 /** The path as it may stand in a request line: what is not visible ASCII is percent-encoded, so that no path can write a header. */
 function pathOf(target: PortTarget): string {
   const path = target.path ?? (target.level === 'http' ? '/' : '/websockify');
-  const safe = [...Buffer.from(path, 'utf8')].map((byte) => (byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)).join('');
+  const safe = [...Buffer.from(path, 'utf8')]
+    .map((byte) => (byte > 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`))
+    .join('');
   return safe.startsWith('/') ? safe : `/${safe}`;
 }
 
@@ -263,8 +307,14 @@ function plainGet(target: PortTarget): string {
 
 function upgradeGet(target: PortTarget, key: string): string {
   const lines = [
-    `GET ${pathOf(target)} HTTP/1.1`, `Host: ${hostHeader(target)}`, 'User-Agent: linstock', 'Connection: Upgrade', 'Upgrade: websocket',
-    'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${key}`, 'Sec-WebSocket-Protocol: binary',
+    `GET ${pathOf(target)} HTTP/1.1`,
+    `Host: ${hostHeader(target)}`,
+    'User-Agent: linstock',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${key}`,
+    'Sec-WebSocket-Protocol: binary',
   ];
   return `${lines.join('\r\n')}\r\n\r\n`;
 }

@@ -15,7 +15,11 @@ export async function lookRoute(target: { address: string } & Pick<Vantage, 'net
   if (result.code === 2) return { device: NO_DEVICE, text: `route to ${target.address}: none (${quote(result.stderr.trim())})` };
   const route = result.code === 0 ? parseRoute(result.stdout) : null;
   if (route === null) return null;
-  const words = [`dev ${quote(route.device, 20)}`, ...(route.gateway === null ? [] : [`via ${quote(route.gateway, 45)}`]), ...(route.source === null ? [] : [`src ${quote(route.source, 45)}`])];
+  const words = [
+    `dev ${quote(route.device, 20)}`,
+    ...(route.gateway === null ? [] : [`via ${quote(route.gateway, 45)}`]),
+    ...(route.source === null ? [] : [`src ${quote(route.source, 45)}`]),
+  ];
   return { device: route.device, text: `route to ${target.address}: ${words.join(' ')}` };
 }
 

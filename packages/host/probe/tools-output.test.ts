@@ -40,7 +40,11 @@ describe('ping', () => {
 --- 192.168.100.3 ping statistics ---
 2 packets transmitted, 2 received, 0% packet loss, time 1001ms
 `;
-    expect(parsePing(output)).toEqual({ ms: 0.883, summary: '2 packets transmitted, 2 received, 0% packet loss, time 1001ms', complaint: '' });
+    expect(parsePing(output)).toEqual({
+      ms: 0.883,
+      summary: '2 packets transmitted, 2 received, 0% packet loss, time 1001ms',
+      complaint: '',
+    });
   });
   test('what the host says instead is kept', () => {
     const output = `PING 10.9.9.7 (10.9.9.7) 56(84) bytes of data.
@@ -55,8 +59,16 @@ From 10.9.9.1 icmp_seq=1 Destination Host Unreachable
 
 describe('ip route get', () => {
   test('device, gateway, source', () => {
-    expect(parseRoute('[{"dst":"10.9.9.2","dev":"vA","prefsrc":"10.9.9.1","flags":[],"uid":0,"cache":[]}]')).toEqual({ device: 'vA', gateway: null, source: '10.9.9.1' });
-    expect(parseRoute('[{"dst":"8.8.8.8","gateway":"10.0.0.1","dev":"eth0"}]')).toEqual({ device: 'eth0', gateway: '10.0.0.1', source: null });
+    expect(parseRoute('[{"dst":"10.9.9.2","dev":"vA","prefsrc":"10.9.9.1","flags":[],"uid":0,"cache":[]}]')).toEqual({
+      device: 'vA',
+      gateway: null,
+      source: '10.9.9.1',
+    });
+    expect(parseRoute('[{"dst":"8.8.8.8","gateway":"10.0.0.1","dev":"eth0"}]')).toEqual({
+      device: 'eth0',
+      gateway: '10.0.0.1',
+      source: null,
+    });
   });
   test.each(['', '[]', '[ ]', '{}', '[null]', '[{"dev":7}]', 'null', '10.9.9.2 dev vA'])('%j is not an answer', (output) => {
     expect(parseRoute(output)).toBeNull();
@@ -69,8 +81,17 @@ describe('ip route get', () => {
 });
 
 test('no parser throws, whatever it is given', () => {
-  const lines = fc.constantFrom(...twoOwners.split('\n'), 'From 1.1.1.1 icmp_seq=1 x', '64 bytes from 1.1.1.1: icmp_seq=1 ttl=64 time=1 ms', '[{"dev":"a"}]');
-  const output = fc.oneof(fc.string({ unit: 'binary', maxLength: 400 }), fc.array(fc.oneof(lines, fc.string()), { maxLength: 20 }).map((all) => all.join('\n')), fc.json());
+  const lines = fc.constantFrom(
+    ...twoOwners.split('\n'),
+    'From 1.1.1.1 icmp_seq=1 x',
+    '64 bytes from 1.1.1.1: icmp_seq=1 ttl=64 time=1 ms',
+    '[{"dev":"a"}]',
+  );
+  const output = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 400 }),
+    fc.array(fc.oneof(lines, fc.string()), { maxLength: 20 }).map((all) => all.join('\n')),
+    fc.json(),
+  );
   fc.assert(
     fc.property(output, (text) => {
       for (const mac of parseArping(text, '192.168.100.3').macs) expect(mac).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);

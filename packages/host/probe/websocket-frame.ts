@@ -7,7 +7,13 @@
 export type Frame =
   | { is: 'incomplete' }
   | { is: 'broken'; why: string }
-  | { is: 'frame'; kind: 'continuation' | 'text' | 'binary' | 'close' | 'ping' | 'pong'; final: boolean; payload: Uint8Array; bytes: number };
+  | {
+      is: 'frame';
+      kind: 'continuation' | 'text' | 'binary' | 'close' | 'ping' | 'pong';
+      final: boolean;
+      payload: Uint8Array;
+      bytes: number;
+    };
 
 /** An RFB banner has 12 bytes, a close frame at most 125: what is longer is not an answer to this question. */
 export const MOST_PAYLOAD_BYTES = 32 * 1024;
@@ -29,7 +35,8 @@ export function parseFrame(bytes: Uint8Array): Frame {
   const start = short === 126 ? 4 : short === 127 ? 10 : 2;
   if (bytes.length < start) return { is: 'incomplete' };
   const length = short === 126 ? view.getUint16(2) : short === 127 ? Number(view.getBigUint64(2)) : short;
-  if (length > MOST_PAYLOAD_BYTES) return { is: 'broken', why: `a frame of ${length} bytes is longer than the ${MOST_PAYLOAD_BYTES} that the probe takes` };
+  if (length > MOST_PAYLOAD_BYTES)
+    return { is: 'broken', why: `a frame of ${length} bytes is longer than the ${MOST_PAYLOAD_BYTES} that the probe takes` };
   if (bytes.length < start + length) return { is: 'incomplete' };
   return { is: 'frame', kind: kinds[opcode], final, payload: bytes.subarray(start, start + length), bytes: start + length };
 }

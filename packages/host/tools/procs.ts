@@ -22,7 +22,7 @@ export function readKernelFile(path: string, maxBytes = MAX_PROC_FILE_BYTES): Bu
   }
   try {
     const parts: Buffer[] = [];
-    for (let total = 0; total < maxBytes; ) {
+    for (let total = 0; total < maxBytes;) {
       const part = Buffer.allocUnsafe(16_384);
       const bytes = readSync(fd, part, 0, part.length, null);
       if (bytes === 0) break;

@@ -1,11 +1,26 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeId, type BootId } from '@linstock/contract';
-import { eventually } from '../../testkit/eventually.ts';
+import { eventually } from '@linstock/testkit';
 import { cgroup2Mount, pidsBearing, stateOfPid } from './procs.ts';
 import { describeExit, Units } from './units.ts';
 
@@ -18,7 +33,11 @@ const newBoot = (): BootId => makeId('boot', Date.now(), randomBytes(10));
 const lasting = ['/bin/sh', '-c', 'echo run >>runs; exec sleep 100000'];
 
 const kinds: readonly { kind: string; skip: string | false; cgroup: (mark: string) => string | null }[] = [
-  { kind: 'cgroup', skip: !root ? 'needs root' : mount === null ? 'no writable cgroup v2 mount' : false, cgroup: (mark) => join(mount ?? '', `linstock-${mark}`) },
+  {
+    kind: 'cgroup',
+    skip: !root ? 'needs root' : mount === null ? 'no writable cgroup v2 mount' : false,
+    cgroup: (mark) => join(mount ?? '', `linstock-${mark}`),
+  },
   { kind: 'environment mark', skip: false, cgroup: () => null },
 ];
 
@@ -33,7 +52,8 @@ for (const { kind, skip, cgroup } of kinds) {
       return folder;
     };
     const again = (): Units => new Units({ mark, ends: join(state, 'ends'), cgroup: cgroup(mark) });
-    const runs = (folder: string): number => (existsSync(join(folder, 'runs')) ? readFileSync(join(folder, 'runs'), 'utf8').split('\n').length - 1 : 0);
+    const runs = (folder: string): number =>
+      existsSync(join(folder, 'runs')) ? readFileSync(join(folder, 'runs'), 'utf8').split('\n').length - 1 : 0;
     const keeperOf = (folder: string): number => Number(readFileSync(join(folder, 'ran'), 'utf8'));
     const programOf = (boot: BootId, folder: string): Promise<number> =>
       eventually(() => pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`).filter((pid) => pid !== keeperOf(folder))[0] ?? 0);
@@ -94,7 +114,10 @@ for (const { kind, skip, cgroup } of kinds) {
       const folder = folderOf(boot);
       const order = { boot, folder, netns: null, argv: ['/bin/sh', '-c', `echo run >>runs; ${script}`] };
       await units.launch(order, never);
-      const sight = await eventually(() => units.look(boot, folder), (seen) => seen.is === 'ended');
+      const sight = await eventually(
+        () => units.look(boot, folder),
+        (seen) => seen.is === 'ended',
+      );
       expect(sight).toMatchObject({ is: 'ended', exit });
       expect(describeExit(sight.is === 'ended' ? sight.exit : null)).toBe(words);
       await eventually(() => existsSync(join(state, 'ends', boot)));
@@ -107,7 +130,12 @@ for (const { kind, skip, cgroup } of kinds) {
       const boot = newBoot();
       const folder = folderOf(boot);
       await units.launch({ boot, folder, netns: null, argv: ['/no/such/vmm'] }, never);
-      expect(await eventually(() => units.look(boot, folder), (seen) => seen.is === 'ended')).toMatchObject({ exit: { code: 127 } });
+      expect(
+        await eventually(
+          () => units.look(boot, folder),
+          (seen) => seen.is === 'ended',
+        ),
+      ).toMatchObject({ exit: { code: 127 } });
       expect(readFileSync(join(folder, 'vmm.log'), 'utf8')).toContain('/no/such/vmm');
     });
 
@@ -115,19 +143,34 @@ for (const { kind, skip, cgroup } of kinds) {
       const [one, two] = [newBoot(), newBoot()];
       for (const boot of [one, two]) await units.launch({ boot, folder: folderOf(boot), netns: null, argv: lasting }, never);
       process.kill(await programOf(one, folderOf(one)), 'SIGKILL');
-      expect(await eventually(() => units.look(one, folderOf(one)), (seen) => seen.is === 'ended')).toMatchObject({ exit: { signal: 'SIGKILL', onRequest: false } });
+      expect(
+        await eventually(
+          () => units.look(one, folderOf(one)),
+          (seen) => seen.is === 'ended',
+        ),
+      ).toMatchObject({ exit: { signal: 'SIGKILL', onRequest: false } });
 
       const program = await programOf(two, folderOf(two));
       process.kill(keeperOf(folderOf(two)), 'SIGKILL');
       expect(await units.look(two, folderOf(two))).toMatchObject({ is: 'alive' });
       process.kill(program, 'SIGKILL');
-      expect(await eventually(() => units.look(two, folderOf(two)), (seen) => seen.is === 'ended')).toEqual({ is: 'ended', exit: null });
+      expect(
+        await eventually(
+          () => units.look(two, folderOf(two)),
+          (seen) => seen.is === 'ended',
+        ),
+      ).toEqual({ is: 'ended', exit: null });
     });
 
     test('an end leaves nobody, may be repeated, and shuts the door', async () => {
       const boot = newBoot();
       const folder = folderOf(boot);
-      const order = { boot, folder, netns: null, argv: ['/bin/sh', '-c', 'echo run >>runs; sleep 100000 & (trap "" TERM HUP INT; sleep 100000) & wait'] };
+      const order = {
+        boot,
+        folder,
+        netns: null,
+        argv: ['/bin/sh', '-c', 'echo run >>runs; sleep 100000 & (trap "" TERM HUP INT; sleep 100000) & wait'],
+      };
       await units.launch(order, never);
       await eventually(() => pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`).length >= 4);
       expect(await again().end(boot, folder, never)).toEqual({ is: 'done' });
@@ -165,8 +208,14 @@ for (const { kind, skip, cgroup } of kinds) {
       const boot = newBoot();
       const folder = folderOf(boot);
       const words = ['', ' ', '$(touch gotcha)', '`touch gotcha`', "it's", '"', '\\', 'a\nb', '-n', '*', '; exit 3', 'ñ漢'];
-      await units.launch({ boot, folder, netns: null, argv: ['/bin/sh', '-c', 'for word; do printf "%s\\0" "$word"; done >words', 'sh', ...words] }, never);
-      await eventually(() => units.look(boot, folder), (seen) => seen.is === 'ended');
+      await units.launch(
+        { boot, folder, netns: null, argv: ['/bin/sh', '-c', 'for word; do printf "%s\\0" "$word"; done >words', 'sh', ...words] },
+        never,
+      );
+      await eventually(
+        () => units.look(boot, folder),
+        (seen) => seen.is === 'ended',
+      );
       expect(readFileSync(join(folder, 'words'), 'utf8').split('\0').slice(0, -1)).toEqual(words);
       expect(existsSync(join(folder, 'gotcha'))).toBe(false);
     });
@@ -187,7 +236,12 @@ for (const { kind, skip, cgroup } of kinds) {
       }
       for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.kill(keeper, signal);
       process.kill(program, 'SIGTERM');
-      expect(await eventually(() => units.look(boot, folder), (seen) => seen.is === 'ended')).toMatchObject({ exit: { signal: 'SIGTERM' } });
+      expect(
+        await eventually(
+          () => units.look(boot, folder),
+          (seen) => seen.is === 'ended',
+        ),
+      ).toMatchObject({ exit: { signal: 'SIGTERM' } });
     });
 
     test('a unit outlives the process that launched it, killed as hard as can be', async () => {
@@ -215,6 +269,39 @@ for (const { kind, skip, cgroup } of kinds) {
   });
 }
 
+const noNamespaces = root && spawnSync('ip', ['netns', 'list']).status === 0 ? false : 'needs root and iproute2';
+describe.skipIf(noNamespaces !== false)(`network namespaces${noNamespaces === false ? '' : ` (skipped: ${noNamespaces})`}`, () => {
+  test('the program runs in the named one, and one that is missing is said', async () => {
+    const state = mkdtempSync(join(tmpdir(), 'linstock-units-'));
+    const mark = randomBytes(3).toString('hex');
+    const netns = `lsu${mark}`;
+    const units = new Units({ mark, ends: join(state, 'ends'), cgroup: null });
+    const [one, two] = [newBoot(), newBoot()];
+    const folders = [join(state, 'one'), join(state, 'two')] as const;
+    for (const folder of folders) mkdirSync(folder);
+    spawnSync('ip', ['netns', 'add', netns]);
+    try {
+      const argv = ['/bin/sh', '-c', 'readlink /proc/self/ns/net >ns; exec sleep 100000'];
+      await units.launch({ boot: one, folder: folders[0], netns, argv }, never);
+      const inode = statSync(`/run/netns/${netns}`).ino;
+      await eventually(
+        () => existsSync(join(folders[0], 'ns')) && readFileSync(join(folders[0], 'ns'), 'utf8').trim() === `net:[${inode}]`,
+      );
+      await units.launch({ boot: two, folder: folders[1], netns: `${netns}x`, argv }, never);
+      await eventually(
+        () => units.look(two, folders[1]),
+        (seen) => seen.is === 'ended',
+      );
+      expect(readFileSync(join(folders[1], 'vmm.log'), 'utf8')).toContain(`${netns}x`);
+      expect(existsSync(join(folders[1], 'ns'))).toBe(false);
+    } finally {
+      await units.end(one, folders[0], never);
+      spawnSync('ip', ['netns', 'delete', netns]);
+      rmSync(state, { recursive: true, force: true });
+    }
+  });
+});
+
 describe.skipIf(!root)('an ordinary user (skipped unless root can become one)', () => {
   test('launches, finds and ends units, and does not touch those of others', async () => {
     const state = mkdtempSync(join(tmpdir(), 'linstock-nobody-'));
@@ -225,7 +312,13 @@ describe.skipIf(!root)('an ordinary user (skipped unless root can become one)', 
       chmodSync(path, 0o755);
     }
     writeFileSync(join(state, 'note'), '');
-    const argv = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, join(import.meta.dirname, 'launch-a-unit.fixture.ts')];
+    const argv = [
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      process.execPath,
+      join(import.meta.dirname, 'launch-a-unit.fixture.ts'),
+    ];
     const mark = randomBytes(3).toString('hex');
     const launched = spawnSync('setpriv', [...argv, mark, state, boot, '-'], { encoding: 'utf8' });
     expect(launched.stderr).toBe('');

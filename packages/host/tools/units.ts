@@ -254,7 +254,9 @@ function shutTheDoor(path: string): 'shut' | 'no-folder' {
 
 function listIfThere(folder: string): string[] {
   try {
-    return readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
   } catch (error) {
     if (isAbsence(error)) return [];
     throw error;

@@ -12,7 +12,11 @@ const never = new AbortController().signal;
 
 describe.skipIf(missing !== false)(`accelerators${missing === false ? '' : ` (skipped: ${missing})`}`, () => {
   test('TCG runs the whole way', async () => {
-    expect(await probePathfinder({ qemu, accelerator: 'tcg', signal: never })).toMatchObject({ accelerator: 'tcg', works: true, evidence: expect.stringContaining('16 million') as string });
+    expect(await probePathfinder({ qemu, accelerator: 'tcg', signal: never })).toMatchObject({
+      accelerator: 'tcg',
+      works: true,
+      evidence: expect.stringContaining('16 million') as string,
+    });
   });
 
   test('both are probed, the one that works is taken, and TCG comes with a clock', async () => {
@@ -32,8 +36,14 @@ describe.skipIf(missing !== false)(`accelerators${missing === false ? '' : ` (sk
   });
 
   test('a program that is no QEMU, and one that is not there', async () => {
-    expect(await probePathfinder({ qemu: '/bin/false', accelerator: 'tcg', signal: never })).toMatchObject({ works: false, evidence: expect.stringContaining('exit code 1') as string });
-    expect(await probePathfinder({ qemu: '/no/qemu', accelerator: 'tcg', signal: never })).toMatchObject({ works: false, evidence: expect.stringContaining('/no/qemu') as string });
+    expect(await probePathfinder({ qemu: '/bin/false', accelerator: 'tcg', signal: never })).toMatchObject({
+      works: false,
+      evidence: expect.stringContaining('exit code 1') as string,
+    });
+    expect(await probePathfinder({ qemu: '/no/qemu', accelerator: 'tcg', signal: never })).toMatchObject({
+      works: false,
+      evidence: expect.stringContaining('/no/qemu') as string,
+    });
     expect(await calibrateTsc({ qemu: '/bin/false', signal: never })).toMatchObject({ tscKhz: null });
   });
 

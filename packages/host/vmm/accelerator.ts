@@ -14,9 +14,9 @@ import { record, withQmp } from './qemu/qmp.ts';
 import { clockGuest, debugExit, pathfinderGuest, pathfinderSays } from './tiny-guest.ts';
 import { measureTscKhz, readCpuinfo, settleTscKhz } from './tsc.ts';
 
-/** The pathfinder needs 0.1 s under KVM and 0.5 s under TCG; interpreted by kvm_pvm it would need a minute. TCG shares a loaded host. */
+/** Measured: 0.25 s under TCG; interpreted by kvm_pvm (0.4 million instructions per second) it would need a minute. A loaded host shares. */
 const PROBE_TIMEOUT_MS = { kvm: 5_000, tcg: 30_000 } as const;
-/** A stock kernel without a disk panics after 0.5 s under KVM. */
+/** A stock kernel without a disk panics after 2.2 s under TCG; under KVM it can only be sooner. */
 const KERNEL_TIMEOUT_MS = 15_000;
 const CALIBRATION_TIMEOUT_MS = 30_000;
 /** 0.2 s of samples. */
@@ -47,10 +47,16 @@ async function probeKvm(options: { qemu: string; signal: AbortSignal; kernel?: s
 }
 
 /** `cpu` is for tests: the model that guests get is the one to probe. */
-export async function probePathfinder(options: { qemu: string; accelerator: 'kvm' | 'tcg'; signal: AbortSignal; cpu?: string }): Promise<ProbeBoot> {
+export async function probePathfinder(options: {
+  qemu: string;
+  accelerator: 'kvm' | 'tcg';
+  signal: AbortSignal;
+  cpu?: string;
+}): Promise<ProbeBoot> {
   const { accelerator, qemu, signal } = options;
   return await inScratch(async (folder) => {
     await writeFile(join(folder, 'guest'), pathfinderGuest());
+    // oxfmt-ignore
     const argv = [
       qemu, '-M', 'microvm,acpi=on', ...accelerationArgv(accelerator), ...(options.cpu === undefined ? [] : ['-cpu', options.cpu]),
       '-m', '32', ...bareArgv, '-kernel', join(folder, 'guest'), ...serialToStdout, ...exitDevice, '-qmp', 'unix:qmp.sock,server=on,wait=off',
@@ -63,13 +69,14 @@ export async function probePathfinder(options: { qemu: string; accelerator: 'kvm
     const works = result.code === debugExit.status && result.stdout === pathfinderSays;
     const what = `a guest of 60 instructions under ${accelerator}`;
     const evidence = works
-      ? `${what} reached 64-bit code, took an exception and ran 16 million instructions in ${Math.round(result.ms)} ms`
+      ? `${what} reached 64-bit code, took an exception and ran a loop of 16 million turns in ${Math.round(result.ms)} ms`
       : `${what} got as far as ${reached[result.stdout] ?? JSON.stringify(result.stdout.slice(0, 40))}, then ${(await stuck) ? `KVM gave up (${lastLine(result.stderr)})` : howItEnded(result)}`;
     return { accelerator, works, evidence, ms: Math.round(result.ms) };
   });
 }
 
 async function probeKernel(options: { qemu: string; signal: AbortSignal; kernel: string }, first: ProbeBoot): Promise<ProbeBoot> {
+  // oxfmt-ignore
   const argv = [
     options.qemu, '-M', 'microvm,acpi=on', ...accelerationArgv('kvm'), '-m', '128', ...bareArgv, '-kernel', options.kernel,
     // no disk: it comes as far as it can, panics, and a panic restarts at once, which -no-reboot turns into an end
@@ -78,15 +85,21 @@ async function probeKernel(options: { qemu: string; signal: AbortSignal; kernel:
   const result = await exec(argv, { timeoutMs: KERNEL_TIMEOUT_MS, signal: options.signal });
   options.signal.throwIfAborted();
   const works = result.code === 0 && result.stdout.includes('Linux version ');
-  const evidence = works ? `${first.evidence}, and ${options.kernel} came up in ${Math.round(result.ms)} ms` : `${first.evidence}, but ${options.kernel} did not come up: ${howItEnded(result)}`;
+  const evidence = works
+    ? `${first.evidence}, and ${options.kernel} came up in ${Math.round(result.ms)} ms`
+    : `${first.evidence}, but ${options.kernel} did not come up: ${howItEnded(result)}`;
   return { accelerator: 'kvm', works, evidence, ms: first.ms + Math.round(result.ms) };
 }
 
 /** The host's TSC frequency for guests under TCG; null when it is not to be had, and then guests go without ACPI. */
-export async function calibrateTsc(options: { qemu: string; signal: AbortSignal }): Promise<{ tscKhz: number | null; evidence: string; ms: number }> {
+export async function calibrateTsc(options: {
+  qemu: string;
+  signal: AbortSignal;
+}): Promise<{ tscKhz: number | null; evidence: string; ms: number }> {
   return await inScratch(async (folder) => {
     const started = performance.now();
     await writeFile(join(folder, 'guest'), clockGuest(CLOCK_SAMPLES));
+    // oxfmt-ignore
     const argv = [
       options.qemu, '-M', 'microvm,acpi=off,pit=on', ...accelerationArgv('tcg'), '-m', '32', ...bareArgv,
       '-kernel', join(folder, 'guest'), ...serialToStdout, ...exitDevice,
@@ -112,7 +125,11 @@ async function endWhenStuck(folder: string, stop: AbortController, running: Prom
   void running.then(() => ended.abort());
   while (!ended.signal.aborted) {
     try {
-      const status = await withQmp({ folder, socket: 'qmp.sock' }, { timeoutMs: 1_000, signal: ended.signal }, async (qmp) => record(await qmp.execute('query-status'))['status']);
+      const status = await withQmp(
+        { folder, socket: 'qmp.sock' },
+        { timeoutMs: 1_000, signal: ended.signal },
+        async (qmp) => record(await qmp.execute('query-status'))['status'],
+      );
       if (status === 'internal-error') {
         stop.abort(new Error('stuck'));
         return true;

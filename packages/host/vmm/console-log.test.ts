@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from '../../testkit/eventually.ts';
+import { eventually } from '@linstock/testkit';
 import { ConsoleKeeper, type ConsoleChunk } from './console-log.ts';
 
 let folder: string;
 let log: string;
 let clock: number;
-const keeper = (limitBytes?: number): ConsoleKeeper => new ConsoleKeeper({ folder, now: () => clock, ...(limitBytes === undefined ? {} : { limitBytes }) });
+const keeper = (limitBytes?: number): ConsoleKeeper =>
+  new ConsoleKeeper({ folder, now: () => clock, ...(limitBytes === undefined ? {} : { limitBytes }) });
 const guestWrites = (text: string | Buffer): void => appendFileSync(log, text);
 const text = (chunk: ConsoleChunk): string => chunk.bytes.toString('latin1');
 

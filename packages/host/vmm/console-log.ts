@@ -96,7 +96,11 @@ export class ConsoleKeeper {
    * Everything from an offset on, then what comes, until the signal aborts or `ended` says that nothing more will come. A reader that is
    * slower than the guest misses what was trimmed meanwhile, and sees it by `from`. Nothing is read before it is asked for.
    */
-  async *follow(options: { from: number; signal: AbortSignal; ended?: () => Promise<boolean> }): AsyncGenerator<ConsoleChunk, void, undefined> {
+  async *follow(options: {
+    from: number;
+    signal: AbortSignal;
+    ended?: () => Promise<boolean>;
+  }): AsyncGenerator<ConsoleChunk, void, undefined> {
     const { signal } = options;
     let from = options.from;
     while (!signal.aborted) {
@@ -170,7 +174,10 @@ export class ConsoleKeeper {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#lane.then(work);
     // the next in the lane starts whether this one failed or not; its failure goes to its own caller
-    this.#lane = turn.then(() => {}, () => {});
+    this.#lane = turn.then(
+      () => {},
+      () => {},
+    );
     return turn;
   }
 }

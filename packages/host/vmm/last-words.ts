@@ -14,7 +14,10 @@ export async function lastWordsOf(path: string): Promise<string> {
 
 /** Pure. The last one is kept whole, room permitting: it is the one that says why. */
 export function lastWords(text: string, mostLines = 3): string {
-  const lines = text.split(/[\r\n]+/).map((line) => cleanText(line, MOST_CHARACTERS).trim()).filter((line) => line !== '');
+  const lines = text
+    .split(/[\r\n]+/)
+    .map((line) => cleanText(line, MOST_CHARACTERS).trim())
+    .filter((line) => line !== '');
   let words = '';
   for (const line of lines.slice(-mostLines).toReversed()) {
     const more = words === '' ? line : `${line} | ${words}`;

@@ -15,6 +15,7 @@ export const debugExit = { port: 0xf4, value: 0x2a, status: 0x55 } as const;
 
 /** Writes its own command line to the serial port, then a line feed, and idles until it is killed. */
 export function idleGuest(): Buffer {
+  // oxfmt-ignore
   return elf(
     Buffer.from([
       0x8b, 0x73, 0x18, //                 mov  esi, [ebx+18]    hvm_start_info.cmdline_paddr
@@ -28,6 +29,7 @@ export function idleGuest(): Buffer {
 
 /** Writes `A` for ever, as fast as it can: the hostile guest of the console tests. */
 export function floodingGuest(): Buffer {
+  // oxfmt-ignore
   return elf(
     Buffer.from([
       0x66, 0xba, 0xf8, 0x03, //           mov  dx, 3f8
@@ -44,7 +46,7 @@ export const pathfinderSays = 'PGLHIRE';
 /**
  * Goes the way that every 64-bit kernel goes in its first millisecond, and says how far it came, a letter for each part:
  * P 32-bit code; G paging and long mode switched on; L 64-bit code; H running in the upper half of the address space, where kernels live;
- * I an exception arrived at its handler; R the handler returned; E 16 million instructions at the speed of a processor.
+ * I an exception arrived at its handler; R the handler returned; E a loop of 16 million turns at the speed of a processor.
  * Then it asks isa-debug-exit for `debugExit.status`.
  *
  * Why all this: a KVM may open, make a VM and run a handful of instructions, and yet be no hypervisor for an ordinary kernel. KVM over
@@ -56,6 +58,7 @@ export function pathfinderGuest(): Buffer {
   const pml4 = 0x20_0000; // four page tables: level 4, level 3 for the lower and for the upper half, level 2 with pages of 2 MiB
   const [lower, upper, big] = [pml4 + 0x1000, pml4 + 0x2000, pml4 + 0x3000];
   const store = (at: number, dword: number): number[] => [0xc7, 0x05, ...u32(at), ...u32(dword)]; // mov dword [at], dword
+  // oxfmt-ignore
   return elf(
     assemble([
       0xfc, //                                   cld
@@ -96,7 +99,7 @@ export function pathfinderGuest(): Buffer {
       0x0f, 0x01, 0x1c, 0x25, { address: 'idtr' }, // lidt [idtr]
       0xcc, //                                   int3
       ...say('R'),
-      0xb9, ...u32(1 << 24), //                  mov  ecx, 1000000      8 ms on a processor, 150 ms under TCG, a minute when interpreted
+      0xb9, ...u32(1 << 24), //                  mov  ecx, 1000000      33 million instructions: 0.2 s under TCG, a minute when interpreted
       0xff, 0xc9, //                       spin: dec  ecx
       0x75, 0xfc, //                             jnz  spin
       ...say('E'),
@@ -113,7 +116,7 @@ export function pathfinderGuest(): Buffer {
       { label: 'gdtr' },
       0x17, 0x00, { address: 'gdt' },
       { label: 'idt' },
-      ...new Array<number>(3 * 16).fill(0), //   gates 0 to 2 are empty
+      ...Buffer.alloc(3 * 16), //                 gates 0 to 2 are empty
       { address: 'handler', bytes: [0, 1] }, 0x08, 0x00, // gate 3: handler in segment 8,
       0x00, 0x8e, 0x10, 0x80, //                 interrupt gate; bits 16 to 31 of the handler's address: 8010, as it lies at 10xxxx
       ...u32(0xffff_ffff), ...u32(0), //         upper half
@@ -133,6 +136,7 @@ export const clockSampleBytes = 14;
 export function clockGuest(samples: number): Buffer {
   const write16 = [0xee, 0xc1, 0xe8, 0x08, 0xee]; // out dx, al; shr eax, 8; out dx, al
   const write32 = [...write16, 0xc1, 0xe8, 0x08, ...write16];
+  // oxfmt-ignore
   return elf(
     assemble([
       0xe4, 0x61, 0x24, 0xfd, 0x0c, 0x01, 0xe6, 0x61, // port 61: speaker off, gate of counter 2 open
@@ -184,6 +188,7 @@ function assemble(pieces: readonly Piece[]): Buffer {
   return Buffer.from(bytes);
 }
 
+// oxfmt-ignore
 const writeStringAtEsi = [
   0xfc, //                                 cld
   0x66, 0xba, 0xf8, 0x03, //               mov  dx, 3f8          transmit register of COM1; QEMU's is always ready
@@ -195,6 +200,7 @@ const writeStringAtEsi = [
   //                                 done:
 ];
 
+// oxfmt-ignore
 const standStill = [
   0xfa, //                                 cli
   0xf4, //                           stop: hlt
@@ -226,7 +232,11 @@ export function elf(code: Buffer): Buffer {
   return file;
 }
 
-function programHeader(file: Buffer, at: number, header: { type: number; flags: number; offset: number; size: number; align: number }): void {
+function programHeader(
+  file: Buffer,
+  at: number,
+  header: { type: number; flags: number; offset: number; size: number; align: number },
+): void {
   file.writeUInt32LE(header.type, at);
   file.writeUInt32LE(header.flags, at + 4);
   file.writeBigUInt64LE(BigInt(header.offset), at + 8);

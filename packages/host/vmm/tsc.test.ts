@@ -33,14 +33,23 @@ describe('measureTscKhz', () => {
     );
   });
   test('property: any bytes give an answer or none, never an error', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 500 }), (bytes) => {
-      const khz = measureTscKhz(Buffer.from(bytes));
-      expect(khz === null || (khz >= 100_000 && khz <= 10_000_000)).toBe(true);
-    }));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 500 }), (bytes) => {
+        const khz = measureTscKhz(Buffer.from(bytes));
+        expect(khz === null || (khz >= 100_000 && khz <= 10_000_000)).toBe(true);
+      }),
+    );
   });
   test('too few samples are no answer', () => {
     expect(measureTscKhz(Buffer.alloc(0))).toBeNull();
-    expect(measureTscKhz(samplesOf(2_600_000, Array.from({ length: 20 }, () => 60)))).toBeNull();
+    expect(
+      measureTscKhz(
+        samplesOf(
+          2_600_000,
+          Array.from({ length: 20 }, () => 60),
+        ),
+      ),
+    ).toBeNull();
   });
 });
 

@@ -31,7 +31,10 @@ export function measureTscKhz(bytes: Buffer): number | null {
     const before = clean[i] ?? s;
     return { tsc: Number(s.tsc - before.tsc), pit: (before.pit - s.pit + pitPeriod) % pitPeriod };
   });
-  const ratios = steps.filter((s) => s.pit > 0 && s.tsc > 0).map((s) => s.tsc / s.pit).toSorted((a, b) => a - b);
+  const ratios = steps
+    .filter((s) => s.pit > 0 && s.tsc > 0)
+    .map((s) => s.tsc / s.pit)
+    .toSorted((a, b) => a - b);
   const usual = ratios[Math.floor(ratios.length / 2)];
   if (usual === undefined) return null;
   // a pause of a whole turn of the counter (55 ms) cannot be told from none: steps anywhere near that do not count
@@ -50,11 +53,17 @@ export function readCpuinfo(text: string): { constant: boolean; khz: number | nu
   return { constant: flags.includes('constant_tsc'), khz: mhz === undefined ? null : Math.round(Number(mhz) * 1_000) };
 }
 
-export function settleTscKhz(measured: number | null, cpuinfo: { constant: boolean; khz: number | null }): { tscKhz: number | null; why: string } {
+export function settleTscKhz(
+  measured: number | null,
+  cpuinfo: { constant: boolean; khz: number | null },
+): { tscKhz: number | null; why: string } {
   if (!cpuinfo.constant) return { tscKhz: null, why: 'the TSC of this processor is not constant' };
   if (measured === null) return { tscKhz: null, why: 'no frequency could be measured' };
   if (cpuinfo.khz !== null && Math.abs(cpuinfo.khz - measured) <= measured * agreement) {
     return { tscKhz: cpuinfo.khz, why: `measured ${measured} kHz, and /proc/cpuinfo agrees with ${cpuinfo.khz} kHz` };
   }
-  return { tscKhz: measured, why: `measured ${measured} kHz; /proc/cpuinfo says ${cpuinfo.khz ?? 'nothing'}, which is the speed of the moment` };
+  return {
+    tscKhz: measured,
+    why: `measured ${measured} kHz; /proc/cpuinfo says ${cpuinfo.khz ?? 'nothing'}, which is the speed of the moment`,
+  };
 }

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { makeId, type BootId } from '@linstock/contract';
-import { eventually } from '../../../testkit/eventually.ts';
-import { testVmm, type VmmBench } from '../../../testkit/vmm-suite.ts';
-import { bench, noCgroups, type BenchParts } from '../benches.ts';
+import { eventually } from '@linstock/testkit';
+import { testVmm, type VmmBench } from '@linstock/testkit/vmm-suite';
+import { bench, noCgroups, type BenchParts } from '../testing/benches.ts';
 import { ConsoleKeeper } from '../console-log.ts';
 import { floodingGuest } from '../tiny-guest.ts';
 import { QemuVmm } from './driver.ts';
@@ -42,7 +42,8 @@ describe.skipIf(missing !== false)(`QEMU itself${missing === false ? '' : ` (ski
   afterEach(async () => {
     for (const b of open.splice(0)) {
       for (const { owner } of await b.driver().inventory()) await b.driver().end(owner as BootId, join(b.state, 'boots', owner), never);
-      }
+      await b.done();
+    }
   });
   const id = (n: number): `boot_${string}` => makeId('boot', Date.now(), new Uint8Array(10).fill(n));
 
@@ -57,7 +58,10 @@ describe.skipIf(missing !== false)(`QEMU itself${missing === false ? '' : ` (ski
     const vmm = b.driver();
     const plan = vmm.plan(b.order(boot, folder, 'good'));
     await vmm.launch(plan, folder, never);
-    const printed = await eventually(() => (existsSync(join(folder, 'console.log')) ? readFileSync(join(folder, 'console.log'), 'latin1') : ''), (text) => text.includes('\n'));
+    const printed = await eventually(
+      () => (existsSync(join(folder, 'console.log')) ? readFileSync(join(folder, 'console.log'), 'latin1') : ''),
+      (text) => text.includes('\n'),
+    );
     const { given, addedForVmm, appendedByVmm } = plan.commandLine;
     expect(printed.trim().split(' ')).toEqual([...given, ...addedForVmm, ...appendedByVmm]);
     await vmm.end(boot, folder, never);
@@ -76,10 +80,20 @@ describe.skipIf(missing !== false)(`QEMU itself${missing === false ? '' : ` (ski
     await vmm.launch(vmm.plan(first), f1, never);
     await eventually(() => vmm.ask(one, f1));
     await vmm.launch(vmm.plan({ ...b.order(two, f2, 'good'), files: first.files }), f2, never);
-    expect(await eventually(() => vmm.look(two, f2), (sight) => sight.is === 'ended')).toMatchObject({ refused: true, hint: expect.stringContaining('lock') as string });
+    expect(
+      await eventually(
+        () => vmm.look(two, f2),
+        (sight) => sight.is === 'ended',
+      ),
+    ).toMatchObject({ refused: true, hint: expect.stringContaining('lock') as string });
     const plan = vmm.plan(b.order(three, f3, 'good'));
     await vmm.launch({ ...plan, argv: ['/no/such/qemu', ...plan.argv.slice(1)] }, f3, never);
-    expect(await eventually(() => vmm.look(three, f3), (sight) => sight.is === 'ended')).toMatchObject({ refused: true, hint: expect.stringContaining('/no/such/qemu') as string });
+    expect(
+      await eventually(
+        () => vmm.look(three, f3),
+        (sight) => sight.is === 'ended',
+      ),
+    ).toMatchObject({ refused: true, hint: expect.stringContaining('/no/such/qemu') as string });
     for (const [i, boot] of [one, two, three].entries()) await vmm.end(boot, folders[i] ?? '', never);
   });
 
@@ -106,7 +120,11 @@ describe.skipIf(missing !== false)(`QEMU itself${missing === false ? '' : ` (ski
     writeFileSync(join(b.state, 'flood'), floodingGuest());
     await vmm.launch(vmm.plan({ ...order, files: { ...order.files, kernel: join(b.state, 'flood') } }), folder, never);
     const keeper = new ConsoleKeeper({ folder, now: Date.now, limitBytes: 64 * 1024 });
-    const seen = await eventually(() => keeper.tend(), ({ oldest }) => oldest >= 128 * 1024, 60_000);
+    const seen = await eventually(
+      () => keeper.tend(),
+      ({ oldest }) => oldest >= 128 * 1024,
+      60_000,
+    );
     expect(keeper.trouble).toBeNull();
     expect(statSync(join(folder, 'console.log')).blocks * 512).toBeLessThan(seen.newest);
     expect((await keeper.tail(100)).bytes.toString()).toBe('A'.repeat(100));
@@ -124,6 +142,11 @@ describe.skipIf(missing !== false)(`QEMU itself${missing === false ? '' : ` (ski
     const plan = { ...vmm.plan(b.order(boot, folder, 'good')), argv: ['/bin/sh', '-c', 'echo "qemu: \u001b[31mdevice broke" >&2; exit 1'] };
     writeFileSync(join(folder, 'console.log'), 'Linux version 6.1\n');
     await vmm.launch(plan, folder, never);
-    expect(await eventually(() => vmm.look(boot, folder), (sight) => sight.is === 'ended')).toEqual({ is: 'ended', refused: false, hint: 'QEMU ended with exit code 1: qemu: device broke' });
+    expect(
+      await eventually(
+        () => vmm.look(boot, folder),
+        (sight) => sight.is === 'ended',
+      ),
+    ).toEqual({ is: 'ended', refused: false, hint: 'QEMU ended with exit code 1: qemu: device broke' });
   });
 });

@@ -50,7 +50,13 @@ export class QemuVmm implements Vmm {
     const unit = await this.#units.look(boot, folder);
     if (unit.is === 'absent') return unit;
     if (unit.is === 'ended') return { is: 'ended', ...(await this.#whyEnded(folder, unit.exit)) };
-    const paused = await this.#talk(boot, folder, LOOK_TIMEOUT_MS, undefined, async (qmp) => record(await qmp.execute('query-status'))['status'] === 'paused');
+    const paused = await this.#talk(
+      boot,
+      folder,
+      LOOK_TIMEOUT_MS,
+      undefined,
+      async (qmp) => record(await qmp.execute('query-status'))['status'] === 'paused',
+    );
     if (paused !== null) return { is: 'alive', paused };
     // It was silent: it has not opened its socket yet, it is busy, or it has ended since the first look.
     const now = await this.#units.look(boot, folder);
@@ -59,7 +65,9 @@ export class QemuVmm implements Vmm {
 
   async ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null> {
     const version = await this.#talk(boot, folder, LOOK_TIMEOUT_MS, undefined, async (qmp) => qmp.version);
-    return version === null ? null : { version, pid: await this.#units.programOf(boot, folder, (pid) => commandOf(pid)[0] === this.#host.qemu) };
+    return version === null
+      ? null
+      : { version, pid: await this.#units.programOf(boot, folder, (pid) => commandOf(pid)[0] === this.#host.qemu) };
   }
 
   async command(boot: BootId, folder: string, command: 'pause' | 'resume' | 'ask-off', signal: AbortSignal): Promise<StepOutcome> {
@@ -87,7 +95,13 @@ export class QemuVmm implements Vmm {
   }
 
   /** null when it is silent; an abort is thrown. */
-  async #talk<T>(boot: BootId, folder: string, timeoutMs: number, signal: AbortSignal | undefined, use: (qmp: Qmp) => Promise<T>): Promise<T | null> {
+  async #talk<T>(
+    boot: BootId,
+    folder: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    use: (qmp: Qmp) => Promise<T>,
+  ): Promise<T | null> {
     const before = this.#lanes.get(boot);
     const turn = (async () => {
       await before;
@@ -99,7 +113,10 @@ export class QemuVmm implements Vmm {
       }
     })();
     // those who queue behind do not care how this turn ends
-    const settled = turn.then(() => {}, () => {});
+    const settled = turn.then(
+      () => {},
+      () => {},
+    );
     this.#lanes.set(boot, settled);
     try {
       return await turn;

@@ -4,7 +4,17 @@ import { wiringOf } from '@linstock/core';
 import type { LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { planQemu, type QemuHost } from './plan.ts';
 
-const bridge: Network = { id: 'net_1', index: 0, name: 'default', kind: 'bridge', subnet: '192.168.100.0/24', gateway: '192.168.100.1', bridge: 'ls4f-br0', egress: true, isolated: true };
+const bridge: Network = {
+  id: 'net_1',
+  index: 0,
+  name: 'default',
+  kind: 'bridge',
+  subnet: '192.168.100.0/24',
+  gateway: '192.168.100.1',
+  bridge: 'ls4f-br0',
+  egress: true,
+  isolated: true,
+};
 const user: Network = { ...bridge, kind: 'user', bridge: null };
 const tcg: QemuHost = { qemu: '/usr/bin/qemu-system-x86_64', accelerator: 'tcg', tscKhz: 2_600_011 };
 
@@ -14,7 +24,11 @@ function order(network: Network, changes: Partial<LaunchOrder> = {}): LaunchOrde
     vm: { settings: { memoryMiB: 256, vcpus: 2, network } },
     wiring: wiringOf('4f', network, 1, [6080, 22]),
     bootArgs: ['console=ttyS0', 'panic=1', 'root=/dev/vda'],
-    files: { kernel: '/var/lib/linstock/images/a/kernel', initrd: '/var/lib/linstock/images/a/initrd', disk: '/var/lib/linstock/disks/vm_1/root.qcow2' },
+    files: {
+      kernel: '/var/lib/linstock/images/a/kernel',
+      initrd: '/var/lib/linstock/images/a/initrd',
+      disk: '/var/lib/linstock/disks/vm_1/root.qcow2',
+    },
     folder: '/var/lib/linstock/boots/boot_01jd7q8m5xkzv3w9r2t4n6p8bc',
     ...changes,
   };
@@ -43,7 +57,9 @@ describe('golden launch plans', () => {
 const appended = (plan: LaunchPlan): string | undefined => plan.argv[plan.argv.indexOf('-append') + 1];
 
 test('what is for the kernel stands before `--`', () => {
-  expect(appended(planQemu(order(bridge, { bootArgs: ['ro', '--', 'single'] }), tcg))).toBe('ro tsc_early_khz=2600011 tsc=reliable -- single');
+  expect(appended(planQemu(order(bridge, { bootArgs: ['ro', '--', 'single'] }), tcg))).toBe(
+    'ro tsc_early_khz=2600011 tsc=reliable -- single',
+  );
 });
 
 test('a clock that was set by hand is left alone', () => {

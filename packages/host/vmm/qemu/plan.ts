@@ -25,6 +25,7 @@ export function accelerationArgv(accelerator: 'kvm' | 'tcg'): string[] {
 }
 
 /** No devices but those named, no settings from files, no window; end instead of rebooting; a seccomp filter that denies fork and exec. */
+// oxfmt-ignore
 export const bareArgv: readonly string[] = [
   '-nodefaults', '-no-user-config', '-nographic', '-no-reboot',
   '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
@@ -42,6 +43,7 @@ export function planQemu(order: LaunchOrder, host: QemuHost): LaunchPlan {
   ];
   const commandLine = commandLineOf(order.bootArgs, host, devices.length);
   const [blk = '', net = '', rng = '', serial = ''] = devices;
+  // oxfmt-ignore
   const argv = [
     host.qemu,
     '-name', order.boot,

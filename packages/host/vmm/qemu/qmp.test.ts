@@ -9,13 +9,20 @@ import { LineCutter, QmpRefusal, QmpSilence, withQmp } from './qmp.ts';
 describe('LineCutter', () => {
   test('property: however the bytes are cut, the lines are the same', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: 'grapheme' }).map((s) => s.replaceAll('\n', '')), { maxLength: 6 }), fc.array(fc.nat(200)), (lines, cuts) => {
-        const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
-        const cutter = new LineCutter(1_000);
-        const at = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).toSorted((a, b) => a - b), bytes.length];
-        const seen = at.slice(1).flatMap((to, i) => cutter.push(bytes.subarray(at[i], to)) ?? ['broken']);
-        expect(seen).toEqual(lines);
-      }),
+      fc.property(
+        fc.array(
+          fc.string({ unit: 'grapheme' }).map((s) => s.replaceAll('\n', '')),
+          { maxLength: 6 },
+        ),
+        fc.array(fc.nat(200)),
+        (lines, cuts) => {
+          const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+          const cutter = new LineCutter(1_000);
+          const at = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).toSorted((a, b) => a - b), bytes.length];
+          const seen = at.slice(1).flatMap((to, i) => cutter.push(bytes.subarray(at[i], to)) ?? ['broken']);
+          expect(seen).toEqual(lines);
+        },
+      ),
     );
   });
   test('a line that is too long breaks it for good, whole or in pieces', () => {
@@ -59,10 +66,17 @@ describe('a conversation', () => {
   };
   const idOf = (line: string): number => (JSON.parse(line) as { id: number }).id;
   const talk = (deep = '', timeoutMs = 20_000, signal?: AbortSignal): Promise<string> =>
-    withQmp({ folder: join(folder, deep), socket: 'qmp.sock' }, { timeoutMs, ...(signal ? { signal } : {}) }, async (qmp) => `${qmp.version} ${JSON.stringify(await qmp.execute('query-status'))}`);
+    withQmp(
+      { folder: join(folder, deep), socket: 'qmp.sock' },
+      { timeoutMs, ...(signal ? { signal } : {}) },
+      async (qmp) => `${qmp.version} ${JSON.stringify(await qmp.execute('query-status'))}`,
+    );
 
   test('skips events, blank lines and answers to others', async () => {
-    await serve(`${greeting}\n`, (line) => `{"event": "STOP", "timestamp": {}}\n\n{"return": 1, "id": 77}\n{"return": {"status": "paused"}, "id": ${idOf(line)}}\n`);
+    await serve(
+      `${greeting}\n`,
+      (line) => `{"event": "STOP", "timestamp": {}}\n\n{"return": 1, "id": 77}\n{"return": {"status": "paused"}, "id": ${idOf(line)}}\n`,
+    );
     expect(await talk()).toBe('7.2.22 {"status":"paused"}');
   });
   test('works where the path is longer than a socket address may be', async () => {
@@ -71,7 +85,11 @@ describe('a conversation', () => {
     expect(await talk(deep)).toBe('7.2.22 {}');
   });
   test('a no is told from silence', async () => {
-    await serve(greeting, (line) => (line.includes('capabilities') ? `{"return": {}, "id": ${idOf(line)}}\n` : `{"id": ${idOf(line)}, "error": {"class": "GenericError", "desc": "not now"}}\n`));
+    await serve(greeting, (line) =>
+      line.includes('capabilities')
+        ? `{"return": {}, "id": ${idOf(line)}}\n`
+        : `{"id": ${idOf(line)}, "error": {"class": "GenericError", "desc": "not now"}}\n`,
+    );
     const error = await talk().catch((e: unknown) => e);
     expect(error).toBeInstanceOf(QmpRefusal);
     expect(error).toMatchObject({ errorClass: 'GenericError', message: 'not now' });

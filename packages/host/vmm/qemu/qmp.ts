@@ -15,7 +15,10 @@ const MAX_TOTAL_BYTES = 4 * 1024 * 1024;
 export class QmpSilence extends Error {
   readonly why: 'absent' | 'late' | 'broken';
   constructor(why: QmpSilence['why'], options?: ErrorOptions) {
-    super({ absent: 'no QMP socket answers', late: 'QMP did not answer in time', broken: 'QMP gave an answer that cannot be read' }[why], options);
+    super(
+      { absent: 'no QMP socket answers', late: 'QMP did not answer in time', broken: 'QMP gave an answer that cannot be read' }[why],
+      options,
+    );
     this.name = 'QmpSilence';
     this.why = why;
   }
@@ -67,7 +70,11 @@ export class LineCutter {
 }
 
 /** One conversation: connects, negotiates, lets `use` talk, hangs up. Throws QmpSilence, QmpRefusal, or the signal's reason. */
-export async function withQmp<T>(at: { folder: string; socket: string }, options: { timeoutMs: number; signal?: AbortSignal }, use: (qmp: Qmp) => Promise<T>): Promise<T> {
+export async function withQmp<T>(
+  at: { folder: string; socket: string },
+  options: { timeoutMs: number; signal?: AbortSignal },
+  use: (qmp: Qmp) => Promise<T>,
+): Promise<T> {
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   try {
@@ -106,13 +113,13 @@ class Conversation {
   readonly #cutter = new LineCutter(MAX_LINE_BYTES);
   #total = 0;
   #ids = 0;
-  #failed: unknown;
+  #failed: Error | undefined;
   #wake = (): void => {};
 
   constructor(socket: Socket, signal: AbortSignal) {
     this.#socket = socket;
     const fail = (error: unknown): void => {
-      this.#failed ??= error;
+      this.#failed ??= error instanceof Error ? error : new Error('the conversation was given up', { cause: error });
       this.#wake();
     };
     signal.addEventListener('abort', () => fail(signal.reason), { once: true });

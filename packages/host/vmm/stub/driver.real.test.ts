@@ -1,6 +1,6 @@
 import { describe } from 'vitest';
-import { testVmm } from '../../../testkit/vmm-suite.ts';
-import { bench, noCgroups } from '../benches.ts';
+import { testVmm } from '@linstock/testkit/vmm-suite';
+import { bench, noCgroups } from '../testing/benches.ts';
 import { StubVmm } from './driver.ts';
 
 for (const by of ['cgroup', 'mark'] as const) {

@@ -47,7 +47,11 @@ export class StubVmm implements Vmm {
       return { is: 'alive', paused: pid !== null && stateOfPid(pid) === 'T' };
     }
     const words = await lastWordsOf(join(folder, bootFile.vmmLog));
-    return { is: 'ended', hint: `the stub ended ${describeExit(unit.exit)}${words === '' ? '' : `: ${words}`}`, refused: unit.exit?.code === 1 };
+    return {
+      is: 'ended',
+      hint: `the stub ended ${describeExit(unit.exit)}${words === '' ? '' : `: ${words}`}`,
+      refused: unit.exit?.code === 1,
+    };
   }
 
   async ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null> {

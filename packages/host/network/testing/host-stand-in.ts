@@ -9,16 +9,22 @@ import { join } from 'node:path';
 import type { Network } from '@linstock/contract';
 import { wiringOf } from '@linstock/core';
 import type { Wiring } from '@linstock/core';
-import { exec, execOk, succeeded } from '../tools/exec.ts';
-import type { ExecResult } from '../tools/exec.ts';
-import { BridgeNetworks, namespaceState } from './network.ts';
+import { exec, execOk, succeeded } from '../../tools/exec.ts';
+import type { ExecResult } from '../../tools/exec.ts';
+import { BridgeNetworks, namespaceState } from '../network.ts';
 
 const TOOL = { timeoutMs: 30_000 };
 
 /** Why tests that make namespaces cannot run here; null when they can. */
 export async function whyNotReal(): Promise<string | null> {
   if (process.getuid?.() !== 0) return 'making network namespaces needs root';
-  for (const argv of [['ip', '-V'], ['nft', '--version'], ['bridge', '-V'], ['nsenter', '--version'], ['ping', '-V']]) {
+  for (const argv of [
+    ['ip', '-V'],
+    ['nft', '--version'],
+    ['bridge', '-V'],
+    ['nsenter', '--version'],
+    ['ping', '-V'],
+  ]) {
     if ((await exec(argv, TOOL)).spawnError !== null) return `${argv[0]} is not installed`;
   }
   const add = await exec(['ip', 'netns', 'add', `t-can-${process.pid}`], TOOL);
@@ -40,6 +46,8 @@ export class HostStandIn implements AsyncDisposable {
     const host = new HostStandIn(await mkdtemp(join(tmpdir(), 'linstock network-')));
     await host.addSpace(host.name);
     await host.in(host.name, 'ip', 'link', 'set', 'lo', 'up');
+    // a new namespace takes these settings from the machine's own (devconf_inherit_init_net), where another test may have switched it on
+    await host.in(host.name, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=0');
     return host;
   }
 
@@ -84,7 +92,12 @@ export class HostStandIn implements AsyncDisposable {
 
   /** A TCP service in a namespace, reachable when the promise settles. */
   async listen(space: string, port: number): Promise<void> {
-    this.start(space, process.execPath, '-e', `require('node:net').createServer(s=>s.on('error',()=>{}).end('hello')).listen(${port},'0.0.0.0')`);
+    this.start(
+      space,
+      process.execPath,
+      '-e',
+      `require('node:net').createServer(s=>s.on('error',()=>{}).end('hello')).listen(${port},'0.0.0.0')`,
+    );
     await until(() => this.connects(space, '127.0.0.1', port), `something listens on port ${port} in ${space}`);
   }
 
@@ -93,9 +106,18 @@ export class HostStandIn implements AsyncDisposable {
     const wiring = wiringOf(this.mark, network, slot);
     const space = `t-${this.id}-g${network.index}-${slot}`;
     await this.addSpace(space);
-    await this.batch(wiring.netns, ['link del tap0', `link add tap0 type veth peer name eth0 netns ${space}`, 'link set tap0 addrgenmode none', 'link set tap0 master br0 up']);
+    await this.batch(wiring.netns, [
+      'link del tap0',
+      `link add tap0 type veth peer name eth0 netns ${space}`,
+      'link set tap0 addrgenmode none',
+      'link set tap0 master br0 up',
+    ]);
     await this.batch(space, [
-      'link set lo up', `link set eth0 address ${wiring.mac} addrgenmode none`, 'link set eth0 up', `address add ${wiring.address}/${wiring.prefix} dev eth0`, `route add default via ${network.gateway}`,
+      'link set lo up',
+      `link set eth0 address ${wiring.mac} addrgenmode none`,
+      'link set eth0 up',
+      `address add ${wiring.address}/${wiring.prefix} dev eth0`,
+      `route add default via ${network.gateway}`,
     ]);
     return { space, wiring };
   }
@@ -104,8 +126,17 @@ export class HostStandIn implements AsyncDisposable {
   async internet(): Promise<{ space: string; address: string }> {
     const space = `t-${this.id}-net`;
     await this.addSpace(space);
-    await this.batch(this.name, [`link add uplink type veth peer name eth0 netns ${space}`, 'address add 10.99.0.2/24 dev uplink', 'link set uplink up']);
-    await this.batch(space, ['link set lo up', 'link set eth0 up', 'address add 10.99.0.1/24 dev eth0', 'address add 169.254.169.254/32 dev eth0']);
+    await this.batch(this.name, [
+      `link add uplink type veth peer name eth0 netns ${space}`,
+      'address add 10.99.0.2/24 dev uplink',
+      'link set uplink up',
+    ]);
+    await this.batch(space, [
+      'link set lo up',
+      'link set eth0 up',
+      'address add 10.99.0.1/24 dev eth0',
+      'address add 169.254.169.254/32 dev eth0',
+    ]);
     return { space, address: '10.99.0.1' };
   }
 
@@ -132,7 +163,15 @@ export async function until(ask: () => Promise<boolean>, what: string): Promise<
 export function aNetwork(host: HostStandIn, overrides: Partial<Network> = {}): Network {
   const index = overrides.index ?? 0;
   return {
-    id: `net_${index}`, index, name: 'default', kind: 'bridge', subnet: `192.168.${100 + index}.0/24`, gateway: `192.168.${100 + index}.1`,
-    bridge: `ls${host.mark}-br${index}`, egress: false, isolated: true, ...overrides,
+    id: `net_${index}`,
+    index,
+    name: 'default',
+    kind: 'bridge',
+    subnet: `192.168.${100 + index}.0/24`,
+    gateway: `192.168.${100 + index}.1`,
+    bridge: `ls${host.mark}-br${index}`,
+    egress: false,
+    isolated: true,
+    ...overrides,
   };
 }

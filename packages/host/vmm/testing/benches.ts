@@ -5,14 +5,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Network } from '@linstock/contract';
 import { wiringOf } from '@linstock/core';
-import type { VmmBench } from '../../testkit/vmm-suite.ts';
-import { cgroup2Mount } from '../tools/procs.ts';
-import { Units } from '../tools/units.ts';
-import { idleGuest } from './tiny-guest.ts';
-import type { Vmm } from './vmm.ts';
+import type { VmmBench } from '@linstock/testkit/vmm-suite';
+import { cgroup2Mount } from '../../tools/procs.ts';
+import { Units } from '../../tools/units.ts';
+import { idleGuest } from '../tiny-guest.ts';
+import type { Vmm } from '../vmm.ts';
 
 /** User-mode: the suite is about processes, and namespaces would need root. */
-export const userNetwork: Network = { id: 'net_1', index: 0, name: 'default', kind: 'user', subnet: '192.168.100.0/24', gateway: '192.168.100.1', bridge: null, egress: false, isolated: true };
+export const userNetwork: Network = {
+  id: 'net_1',
+  index: 0,
+  name: 'default',
+  kind: 'user',
+  subnet: '192.168.100.0/24',
+  gateway: '192.168.100.1',
+  bridge: null,
+  egress: false,
+  isolated: true,
+};
 
 export type BenchParts = {
   /** how units are found */
