@@ -18,6 +18,7 @@ export type Environment = {
 
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
   const clone = resolve(import.meta.dirname, '../..');
+  const { LINSTOCK_SELF: self, ...variables } = env; // the front door's word to the CLI; the controller refuses names it does not know
   const given = (env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
   return {
     clone,
@@ -25,7 +26,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     programFolders: [...new Set([...given, '/usr/local/sbin', '/usr/sbin', '/sbin'])],
     noColor: (env['NO_COLOR'] ?? '') !== '',
     dumbTerminal: env['TERM'] === 'dumb',
-    self: env['LINSTOCK_SELF'] || 'linstock',
-    variables: env,
+    self: self || 'linstock',
+    variables,
   };
 }

@@ -61,7 +61,7 @@ async function stage(o: { systemNode?: string | null; npm?: boolean } = {}): Pro
     'const words: readonly string[] = process.argv.slice(2);\nconsole.log(JSON.stringify({ words, self: process.env["LINSTOCK_SELF"] }));\n',
   );
   await writeFile(join(clone, 'tools/test.ts'), 'console.log(`tests ${process.argv.slice(2).join(" ")}`);\n');
-  for (const program of ['sh', 'mkdir', 'mv', 'rm', 'ln', 'cp', 'cmp', 'touch', 'sleep', 'uname', 'readlink', 'cat', 'id'])
+  for (const program of ['sh', 'mkdir', 'mv', 'rm', 'ln', 'cp', 'cmp', 'touch', 'sleep', 'uname', 'readlink', 'cat', 'id', 'tail'])
     await symlink(find(program), join(bin, program));
   if (o.npm ?? true) await script(join(bin, 'npm'), fakeNpm);
   if (o.systemNode === undefined) await symlink(process.execPath, join(bin, 'node'));

@@ -1,5 +1,6 @@
 /** Step 0 of `up`: looks which programs the host lacks, says why each is wanted, and installs them if it may. */
-import { access, constants, open } from 'node:fs/promises';
+import { access, constants, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { FaultError } from '@linstock/contract';
@@ -7,9 +8,11 @@ import type { DaemonFace, Ran } from './daemon-face.ts';
 import {
   commandForAdministrator,
   hostPackages,
+  howFar,
   installArguments,
   isStaticElf,
   missingPackages,
+  updateArguments,
   type HostPackage,
   type Look,
 } from './host-packages.ts';
@@ -18,6 +21,8 @@ import { plain } from './render.ts';
 
 /** A slow mirror and 200 MiB of QEMU; beyond this the mirror is dead. */
 const APT_TIMEOUT_MS = 30 * 60_000;
+/** how often to look how far apt-get is */
+const APT_LOOK_MS = 300;
 
 export async function lookAtHost(folders: readonly string[], root: boolean): Promise<Look> {
   const where = new Map<string, string>();
@@ -69,28 +74,51 @@ export async function ensurePackages(world: InstallWorld): Promise<readonly stri
   }
   if (world.ask !== null && !(await world.ask('Install them now?'))) return doWithout(world, missing, commandForAdministrator(missing));
 
-  let ran = await apt(world, installArguments(missing), `installing ${missing.map((one) => one.package).join(', ')}`);
+  const what = missing.length === 1 ? (missing[0]?.package ?? '') : `${missing.length} packages`;
+  let ran = await apt(world, installArguments(missing), what);
   if (ran.code !== 0) {
     // The usual reason is a package list that is absent or old; refreshing it costs nothing that a second failure would not.
-    const updated = await apt(world, ['apt-get', 'update'], 'refreshing the package lists');
-    if (updated.code === 0) ran = await apt(world, installArguments(missing), `installing ${missing.map((one) => one.package).join(', ')}`);
+    const updated = await apt(world, updateArguments, 'the package lists');
+    if (updated.code === 0) ran = await apt(world, installArguments(missing), what);
     else ran = updated;
   }
   out.quiet();
   const still = missingPackages(await world.look());
+  if (ran.code !== 0) for (const line of ran.stderr.trim().split('\n').slice(-5)) out.say(`  apt-get: ${plain(line)}`);
   if (still.length > 0) {
-    if (ran.code !== 0) for (const line of ran.stderr.trim().split('\n').slice(-5)) out.say(`  apt-get: ${plain(line)}`);
     return doWithout(world, still, commandForAdministrator(still));
   }
+  if (ran.code !== 0) out.say('apt-get could not finish; the programs are there all the same. To look into it: apt-get -f install');
   out.say(`Installed: ${missing.map((one) => one.package).join(', ')}.`);
   return missing.map((one) => one.package);
 }
 
-async function apt(world: InstallWorld, argv: readonly string[], name: string): Promise<Ran> {
-  world.out.progress({ name });
-  const ran = await world.exec(argv, { signal: world.signal, timeoutMs: APT_TIMEOUT_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } });
-  world.signal.throwIfAborted();
-  return ran;
+async function apt(world: InstallWorld, argv: readonly string[], what: string): Promise<Ran> {
+  world.out.progress({ name: `${argv.includes('update') ? 'refreshing' : 'installing'} ${what}` });
+  const folder = await mkdtemp(join(tmpdir(), 'linstock-apt-'));
+  const status = join(folder, 'status');
+  const timer = setInterval(() => {
+    readFile(status, 'utf8').then(
+      (text) => {
+        const far = howFar(text);
+        if (far !== null) world.out.progress({ name: `${far.phase} ${what}`, done: far.percent, total: 100, unit: '%' });
+      },
+      () => {}, // not there yet
+    );
+  }, APT_LOOK_MS);
+  try {
+    // the shell opens file 3 and becomes apt-get
+    const ran = await world.exec(['sh', '-c', 'exec "$@" 3>"$0"', status, ...argv], {
+      signal: world.signal,
+      timeoutMs: APT_TIMEOUT_MS,
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    });
+    world.signal.throwIfAborted();
+    return ran;
+  } finally {
+    clearInterval(timer);
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function doWithout(world: InstallWorld, missing: readonly HostPackage[], how: string): readonly string[] {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { FaultError } from '@linstock/contract';
 import type { Ran } from './daemon-face.ts';
 import { ensurePackages } from './host-install.ts';
-import { commandForAdministrator, hostPackages, installArguments, isStaticElf, missingPackages, type Look } from './host-packages.ts';
+import { commandForAdministrator, hostPackages, howFar, installArguments, isStaticElf, missingPackages, type Look } from './host-packages.ts';
 import { Out } from './out.ts';
 import { memorySink } from './testing/sink.ts';
 
@@ -26,17 +26,26 @@ test.each<[string, Parameters<typeof look>[0], string[]]>([
   ['network tools for root', { lacks: ['nft', 'ip', 'arping', 'ping'] }, ['iproute2', 'nftables', 'iputils-arping', 'iputils-ping']],
 ])('%s', (_, some, packages) => expect(names(look(some))).toEqual(packages));
 
+test('how far apt-get is: its last word of that, whatever else it says', () => {
+  expect(howFar('Reading package lists...\n')).toBeNull();
+  expect(howFar('dlstatus:1:0:Retrieving\nGet:1 http\ndlstatus:3:47.4719:Retrieving file 3\nGet:2')).toEqual({ phase: 'downloading', percent: 47 });
+  expect(howFar('dlstatus:9:100:x\npmstatus:cpio:3.33:Unpacking cpio\npmstatus:cpio:6')).toEqual({ phase: 'setting up', percent: 3 });
+});
+
 test('every package has its reason, and the commands are exact', () => {
   for (const one of hostPackages) expect(one.reason.length).toBeGreaterThan(10);
   const missing = missingPackages(look({ lacks: ['nft', 'zstd'] }));
   expect(commandForAdministrator(missing)).toBe("sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends zstd nftables'");
   expect(installArguments(missing)).toEqual([
     'apt-get',
+    '-q',
+    '-o',
+    'Dpkg::Use-Pty=0',
+    '-o',
+    'APT::Status-Fd=3',
     'install',
     '-y',
     '--no-install-recommends',
-    '-o',
-    'Dpkg::Use-Pty=0',
     'zstd',
     'nftables',
   ]);
@@ -88,7 +97,7 @@ async function install(
   const result = await ensurePackages({
     look: () => Promise.resolve(left.length > 1 ? (left.shift() ?? look()) : (left[0] ?? look())),
     exec: (argv) => {
-      argvs.push(argv);
+      argvs.push(argv.slice(argv.indexOf('apt-get')));
       return Promise.resolve(ran(codes[argvs.length - 1] ?? 0));
     },
     ask,
@@ -113,7 +122,7 @@ test('what is missing is named with its reason, then installed', async () => {
 
 test('the lists are refreshed only when the install failed', async () => {
   const { argvs, result } = await install([look({ lacks: ['nft'] }), look()], [100, 0, 0]);
-  expect(argvs.map((argv) => argv[1])).toEqual(['install', 'update', 'install']);
+  expect(argvs.map((argv) => argv.find((word) => /^(install|update)$/.test(word)))).toEqual(['install', 'update', 'install']);
   expect(result).toEqual(['nftables']);
 });
 
@@ -122,6 +131,13 @@ test('what cannot be installed is a fault when nothing boots without it, and sho
   expect(FaultError.is(result, 'host-lacks-tool')).toBe(true);
   expect(said).toContain('apt-get: E: Unable to locate package\n');
   expect((await install([look({ lacks: ['zstd'] })], [100, 100])).result).toEqual([]);
+});
+
+test('a package that is not set up is said, even when the programs are there', async () => {
+  const { said, result } = await install([look({ lacks: ['nft'] }), look()], [100, 0, 100]);
+  expect(said).toContain('apt-get: E: Unable to locate package\n');
+  expect(said).toContain('apt-get -f install');
+  expect(result).toEqual(['nftables']);
 });
 
 test('a no is a no', async () => {

@@ -16,6 +16,7 @@ export type Look = { present(tool: string): boolean; busyboxIsStatic: boolean; r
 
 export const hostPackages: readonly HostPackage[] = [
   { package: 'qemu-system-x86', tools: ['qemu-system-x86_64'], reason: 'runs the microVMs', who: 'all', indispensable: true },
+  { package: 'qemu-utils', tools: ['qemu-img'], reason: 'makes the disks of VMs', who: 'all', indispensable: true },
   { package: 'busybox-static', tools: ['busybox'], reason: 'is the userland of the golden image tiny', who: 'all', indispensable: true },
   { package: 'golang-go', tools: ['go'], reason: 'compiles the guest agent', who: 'all', indispensable: true },
   {
@@ -28,7 +29,7 @@ export const hostPackages: readonly HostPackage[] = [
   {
     package: 'fakeroot',
     tools: ['fakeroot'],
-    reason: 'gives files in an image to root without being root',
+    reason: 'lets the files of an image belong to root',
     who: 'user',
     indispensable: false,
   },
@@ -36,7 +37,7 @@ export const hostPackages: readonly HostPackage[] = [
   {
     package: 'kmod',
     tools: ['modprobe', 'modinfo'],
-    reason: 'finds the kernel modules a guest needs and loads those of the host',
+    reason: 'finds and loads kernel modules',
     who: 'all',
     indispensable: false,
   },
@@ -61,7 +62,7 @@ export const hostPackages: readonly HostPackage[] = [
   {
     package: 'iputils-arping',
     tools: ['arping'],
-    reason: 'proves that the leased MAC answers, and no other',
+    reason: 'proves that only the leased MAC answers',
     who: 'root',
     indispensable: false,
   },
@@ -82,7 +83,17 @@ export function commandForAdministrator(missing: readonly HostPackage[]): string
 }
 
 export function installArguments(missing: readonly HostPackage[]): readonly string[] {
-  return ['apt-get', 'install', '-y', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...missing.map((one) => one.package)];
+  return ['apt-get', ...aptOptions, 'install', '-y', '--no-install-recommends', ...missing.map((one) => one.package)];
+}
+
+/** It says how far it is to file 3. Not to 1: apt-get closes that file for dpkg, and then scripts of packages fail when they say something. */
+const aptOptions = ['-q', '-o', 'Dpkg::Use-Pty=0', '-o', 'APT::Status-Fd=3'] as const;
+export const updateArguments: readonly string[] = ['apt-get', ...aptOptions, 'update'];
+
+/** How far apt-get is, by what it wrote to its status file: the phase and its percentage. Null: it does not say. */
+export function howFar(text: string): { phase: 'downloading' | 'setting up'; percent: number } | null {
+  const last = [...text.matchAll(/^(dl|pm)status:[^:\n]*:(\d{1,3})(?:\.\d*)?:.*$/gm)].at(-1);
+  return last === undefined ? null : { phase: last[1] === 'dl' ? 'downloading' : 'setting up', percent: Math.min(Number(last[2]), 100) };
 }
 
 /** Whether an ELF file needs no loader: it has no PT_INTERP header. Not an ELF file of 64 bits: no. */

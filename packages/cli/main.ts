@@ -158,7 +158,7 @@ async function runOne(one: Command, given: GivenWords, common: Common, world: Wo
     return (await one.run(given, tools)) ?? exitCodes.done;
   } catch (error) {
     out.quiet();
-    return await explain(error, out, signal);
+    return await explain(error, out, signal, api !== null);
   } finally {
     await (api as Linstock | null)?.close();
   }
@@ -175,11 +175,11 @@ async function connectTo(url: string | undefined, stateFolder: string): Promise<
 }
 
 /** The one place where errors meet people. */
-async function explain(error: unknown, out: Out, signal: AbortSignal): Promise<ExitCode> {
+async function explain(error: unknown, out: Out, signal: AbortSignal, asked: boolean): Promise<ExitCode> {
   if (signal.aborted && (error === signal.reason || isAbort(error))) {
     const reason: unknown = signal.reason;
     if (reason instanceof Interrupted && reason.exitCode === exitCodes.interrupted)
-      out.say('Interrupted. What the controller has begun goes on there.');
+      out.say(asked ? 'Interrupted. What the controller has begun goes on there.' : 'Interrupted.');
     return reason instanceof Interrupted ? reason.exitCode : exitCodes.interrupted;
   }
   if (error instanceof UsageError) {

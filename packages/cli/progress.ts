@@ -4,6 +4,7 @@
  */
 import { fitted, plain } from './render.ts';
 
+/** `unit: '%'`: a percentage is all that is known; `total` is then 100. `unit: 'bytes'` is shown in MiB. */
 export type Step = { name: string; done?: number; total?: number; unit?: string };
 export type ProgressTarget = { write(text: string): void; terminal: boolean; width(): number };
 export type ProgressClock = { now(): number };
@@ -98,9 +99,15 @@ export class Progress implements Disposable {
 function describe(step: Step): string {
   const name = plain(step.name);
   if (step.done === undefined) return name;
+  if (step.unit === '%') return `${name}: ${step.done} %`;
+  if (step.unit === 'bytes') return `${name}: ${size(step.done)}${step.total === undefined ? '' : ` of ${size(step.total)}`}`;
   const unit = step.unit === undefined ? '' : ` ${plain(step.unit)}`;
   if (step.total === undefined || step.total <= 0) return `${name}: ${step.done}${unit}`;
   return `${name}: ${step.done} of ${step.total}${unit} (${Math.floor((Math.min(step.done, step.total) / step.total) * 100)} %)`;
+}
+
+function size(bytes: number): string {
+  return `${(bytes / 1_048_576).toFixed(1)} MiB`;
 }
 
 function bar(step: Step, width: number): string {

@@ -159,7 +159,7 @@ test('up: prepares, starts, boots, proves; a second one changes nothing', async 
   const first = await cli('up', '--port', '7420');
   expect(first.code).toBe(0);
   expect(done).toEqual(['start controller on 7420', 'create first']);
-  expect(first.stdout.replaceAll(/took .*?\)/g, 'took T)').replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:N')).toMatchInlineSnapshot(`
+  expect(first.stdout.replaceAll(/took .*?\)/g, 'took T)').replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:N').replace(/cat \S+token/, 'cat STATE/token')).toMatchInlineSnapshot(`
     "Proof
       CONDITION    VERDICT    EXPECTED                     OBSERVED
     ✓ vmm.started  proved     qemu 7.2.19 answers          qemu 7.2.19 answers
@@ -174,6 +174,7 @@ test('up: prepares, starts, boots, proves; a second one changes nothing', async 
     ✓ proved  first: 2 of 2 conditions proved (all of it took T)
 
     api      http://127.0.0.1:N
+             curl -H "Authorization: Bearer $(cat STATE/token)" http://127.0.0.1:N/v1/vms
     vm       tiny@1 on tcg, as root, 192.168.100.2, ports 8080→192.168.100.2:8080
     advice   /dev/kvm would make boots ten times quicker
     look at  ./linstock vm list
@@ -257,7 +258,7 @@ test('up --once: an interrupt leaves nothing behind', async () => {
 test('down says what goes on, --purge what went', async () => {
   const { cli } = await stage({ running: true });
   expect((await cli('down')).stdout).toBe(
-    'The controller is stopped.\nVMs go on, and the next `./linstock up` takes them over. `./linstock down --purge` ends and removes everything.\n',
+    'The controller is stopped.\nVMs that run go on, and the next `./linstock up` takes them over. `./linstock down --purge` ends and removes everything.\n',
   );
   expect((await cli('down', '--purge')).stdout).toBe('No controller was running.\nRemoved:\n  bridge lst0\n  the state folder\n');
   expect(JSON.parse((await cli('down', '--json')).stdout)).toEqual({ stopped: false, purged: false, removed: [] });

@@ -86,7 +86,7 @@ export const faults = {
     http: 422,
     family: 'validation',
     retry: 'after-change',
-    say: 'Subnet {subnet} would put {ports} ports on one bridge; Linux carries at most 1,000 well. Choose a smaller subnet.',
+    say: 'Subnet {subnet} would put {ports} ports on one bridge; Linux carries 1,023, so a /22 is the largest. Choose a smaller subnet.',
   },
   'guest-too-small': {
     http: 422,
@@ -98,6 +98,12 @@ export const faults = {
   'image-refused': { http: 422, family: 'image', retry: 'after-change', say: '{say}' },
   'artifact-corrupt': { http: 500, family: 'image', retry: 'after-change', say: '{say}' },
   // the host
+  'setting-invalid': {
+    http: 500,
+    family: 'host',
+    retry: 'after-change',
+    say: 'The settings cannot be used: {problems}.',
+  },
   'host-lacks-tool': { http: 500, family: 'host', retry: 'after-change', say: '{tool} is missing on the host; install {package}.' },
   'host-lacks-permission': { http: 500, family: 'host', retry: 'after-change', say: '{what} is not permitted: {hint}.' },
   'host-disk-full': {

@@ -111,6 +111,7 @@ export const routes = {
       'vm-name-taken',
       'golden-unknown',
       'network-unknown',
+      'network-full',
       'boot-args-invalid',
       'guest-too-small',
       'goal-unreachable',
@@ -181,6 +182,7 @@ export const routes = {
   },
   'vm.start': {
     ...action,
+    faults: [...action.faults, 'network-full'],
     path: '/v1/vms/:id/actions/start',
     doc: { needs: 'A VM that is stopped or failed.', onSuccess: onWish, onFailure: 'A state that forbids it changes nothing.' },
   },

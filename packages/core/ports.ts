@@ -74,10 +74,10 @@ export interface Store {
   /** Keep the lease a little longer while a step runs; false when it was lost. */
   renew(lease: Lease, now: Instant): Promise<boolean>;
   /**
-   * Ends every rent, for an opener who knows that no other worker lives (it holds the lock of the folder): a crash must
-   * not cost the rest of the rents of the dead. What bears an older lease writes nothing more.
+   * For an opener who knows that no other worker lives (it holds the lock of the folder): ends every rent, since a crash must not cost the rest
+   * of them; wakes every VM; and gives each that is on its way up a minute from now, since nobody looked while there was no controller.
    */
-  endRents(): Promise<void>;
+  takeOver(now: Instant): Promise<void>;
   /** Wake one VM, or all that are not gone. */
   wake(vm: VmId | 'all', now: Instant): Promise<void>;
   /**
@@ -103,6 +103,8 @@ export interface Reader {
   boot(id: string): Promise<BootRecord | undefined>;
   /** Newest first. */
   boots(where?: { vm?: VmId; limit?: number }): Promise<readonly BootRecord[]>;
+  /** Every VM that is not gone, with its claim: the owners of what is on the host. Never cut short. */
+  owners(): Promise<readonly { vm: VmId; claim: { networkIndex: number; slot: number } | null }[]>;
   /** Of all boots that are not forgotten. */
   bootIds(): Promise<readonly BootId[]>;
   network(name: string): Promise<Network | undefined>;
@@ -127,6 +129,8 @@ export interface Tx extends Reader {
   /** Sets the wish, replaces the open operation with this one, wakes the program: one statement of intent. */
   wish(id: VmId, wish: Wish, options: { by: string; operation: OperationId; kind: string; now: Instant; reprove?: true }): Promise<Vm>;
   addNetwork(network: Network): Promise<void>;
+  /** For a network on which nothing was made yet. */
+  changeNetwork(network: Network): Promise<void>;
   keepHostFacts(id: HostId, facts: HostFacts): Promise<void>;
   keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, expiresAt: Instant): Promise<void>;
   emit(type: string, subject: string, data: Record<string, unknown>, now: Instant): Promise<void>;

@@ -9,7 +9,7 @@ const sights = fc.constantFrom<Seen['vmm']>(
   { is: 'alive', guest: 'unknown' },
   { is: 'alive', guest: 'up' },
   { is: 'alive', guest: 'paused' },
-  { is: 'panicked', line: 'Kernel panic' },
+  { is: 'panicked', line: 'Kernel panic', process: 'ended' },
   { is: 'ended', hint: 'exit 1' },
 );
 const verdicts = fc.constantFrom('proved', 'refuted', 'unknown', null);

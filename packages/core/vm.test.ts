@@ -12,7 +12,7 @@ const booting = seen({ is: 'alive', guest: 'unknown' });
 const up = seen({ is: 'alive', guest: 'up' });
 const paused = seen({ is: 'alive', guest: 'paused' });
 const ended = seen({ is: 'ended', hint: 'exit code 1' });
-const panicked = seen({ is: 'panicked', line: 'Kernel panic - not syncing: no init' });
+const panicked = seen({ is: 'panicked', line: 'Kernel panic - not syncing: no init', process: 'alive' });
 
 const claimed = new Set<Phase>(['wiring', 'launching', 'booting', 'proving', 'up', 'asking', 'autopsy', 'killing', 'unwiring']);
 const at = (phase: Phase, more: Partial<Vm> = {}): Vm =>
@@ -41,7 +41,7 @@ describe('decideVm', () => {
     ['new', 'running', absent, 'rest', { fault }],
     ['new', 'absent', absent, '→ unrooting'],
     ['new', 'absent', absent, '→ unrooting', { fault }],
-    ['rooting', 'running', absent, 'make-disk → idle'],
+    ['rooting', 'running', absent, 'make-disk → wiring'],
     ['rooting', 'absent', absent, '→ unrooting'],
     ['rooting', 'running', absent, '→ new (took-too-long)', { deadline: now }],
     ['rooting', 'running', absent, '→ new (tool-failed)', { deadline: now, stumble: { code: 'tool-failed', data: {} } }],

@@ -101,8 +101,8 @@ export type Seen = {
   vmm:
     | { is: 'absent' }
     | { is: 'alive'; guest: 'unknown' | 'up' | 'paused' }
-    /** the process is alive but its kernel has panicked; `line` is the console's */
-    | { is: 'panicked'; line: string }
+    /** its kernel has panicked, whether or not the process is still there; `line` is the console's */
+    | { is: 'panicked'; line: string; process: 'alive' | 'ended' }
     | { is: 'ended'; hint: string; refused?: boolean };
   /** the conditions of the present boot, looked at only in the phases that need them */
   proof: Proof | null;
@@ -133,6 +133,8 @@ export type Decision =
 export const limits = {
   rooting: 300_000,
   wiring: 60_000,
+  /** a launch takes milliseconds; the rest is for waiting its turn, since no more guests than cores are emulated on their way up */
+  launching: 600_000,
   booting: 120_000,
   proving: 30_000,
   asking: 20_000,
@@ -140,15 +142,27 @@ export const limits = {
 
 const down: Change = { phase: 'killing', deadlineInMs: null };
 const downBecause = (fault: Fault): Change => ({ phase: 'autopsy', deadlineInMs: null, fault });
+const claiming = (seen: Seen): Change => ({ phase: 'wiring', boot: { take: seen.hostBoot }, deadlineInMs: limits.wiring });
 const proven: Change = { phase: 'up', reprove: false, deadlineInMs: null };
+/** Phases whose step does something: these give up by the clock alone. */
+const acting: ReadonlySet<Phase> = new Set<Phase>(['rooting', 'wiring', 'launching']);
 const live: ReadonlySet<Phase> = new Set<Phase>(['wiring', 'launching', 'booting', 'proving', 'up', 'asking', 'autopsy']);
 const wantsRun = (vm: Vm): boolean => vm.wish === 'running' || vm.wish === 'paused';
+
+/**
+ * How long until the next look, `ms`: a quarter of the time that was waited already. What is quick is seen quickly, what is slow costs some
+ * dozen looks instead of hundreds, and hints come in between anyway.
+ */
+function patience(vm: Vm, limit: number, now: Instant): number {
+  const waited = vm.deadline === null ? 0 : limit - (vm.deadline - now);
+  return Math.round(Math.min(2_000, Math.max(100, waited / 4)));
+}
 
 /** The whole lifecycle. Pure: same three arguments, same answer. */
 export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
   if (live.has(vm.phase) && owned(vm).hostBoot !== seen.hostBoot) return { do: 'record', change: down }; // the host rebooted
   const late = vm.deadline !== null && now >= vm.deadline;
-  if (late && vm.phase !== 'asking' && vm.phase !== 'proving') return { do: 'record', change: giveUp(vm, seen) };
+  if (late && acting.has(vm.phase)) return { do: 'record', change: giveUp(vm, seen) };
   switch (vm.phase) {
     case 'new':
       if (vm.wish === 'absent') return { do: 'record', change: { phase: 'unrooting' } };
@@ -156,16 +170,17 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
       return { do: 'record', change: { phase: 'rooting', deadlineInMs: limits.rooting } };
     case 'rooting':
       if (vm.wish === 'absent') return { do: 'record', change: { phase: 'unrooting', deadlineInMs: null } };
-      return { do: 'perform', step: 'make-disk', then: { phase: 'idle', deadlineInMs: null } };
+      // who wants to run goes on at once: the slot is claimed in the transaction that records the disk
+      return { do: 'perform', step: 'make-disk', then: wantsRun(vm) ? claiming(seen) : { phase: 'idle', deadlineInMs: null } };
     case 'idle':
       if (vm.wish === 'absent') return { do: 'record', change: { phase: 'unrooting' } };
       if (wantsRun(vm) && vm.fault === null) {
-        return { do: 'record', change: { phase: 'wiring', boot: { take: seen.hostBoot }, deadlineInMs: limits.wiring } };
+        return { do: 'record', change: claiming(seen) };
       }
       return { do: 'rest' };
     case 'wiring':
       if (!wantsRun(vm)) return { do: 'record', change: down };
-      return { do: 'perform', step: 'make-network', then: { phase: 'launching' } };
+      return { do: 'perform', step: 'make-network', then: { phase: 'launching', deadlineInMs: limits.launching } };
     case 'launching':
       if (!wantsRun(vm)) return { do: 'record', change: down };
       if (seen.vmm.is === 'ended') return { do: 'record', change: downBecause(early(seen.vmm)) };
@@ -175,7 +190,9 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
       if (seen.vmm.is === 'panicked') return { do: 'record', change: downBecause(panicked(seen.vmm.line)) };
       if (seen.vmm.is === 'ended' || seen.vmm.is === 'absent') return { do: 'record', change: downBecause(early(seen.vmm)) };
       if (seen.vmm.guest !== 'unknown') return { do: 'record', change: { phase: 'proving', deadlineInMs: limits.proving } };
-      return { do: 'wait', forMs: 100, why: 'guest not up yet' };
+      // only now the clock: a guest that came up, panicked or died while nobody looked is what it is, not late
+      if (late) return { do: 'record', change: giveUp(vm, seen) };
+      return { do: 'wait', forMs: patience(vm, limits.booting, now), why: 'guest not up yet' };
     case 'proving': {
       const trouble = lost(vm, seen);
       if (trouble) return trouble;
@@ -184,7 +201,7 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
         return { do: 'record', change: { ...proven, proof: seen.proof } };
       }
       if (late) return { do: 'record', change: proven };
-      return { do: 'wait', forMs: 200, why: 'conditions not proved yet' };
+      return { do: 'wait', forMs: patience(vm, limits.proving, now), why: 'conditions not proved yet' };
     }
     case 'up': {
       if (vm.wish === 'absent') return { do: 'record', change: down };
@@ -236,10 +253,11 @@ function giveUp(vm: Vm, seen: Seen): Change {
   const needs = seen.proof?.conditions.find((c) => c.verdict !== 'proved');
   const code: FaultCode = 'took-too-long';
   const seconds = (limits as Partial<Record<Phase, number>>)[vm.phase] ?? limits.wiring;
-  const fault = vm.stumble ?? {
-    code,
-    data: { phase: vm.phase, seconds: seconds / 1000, furthest, needs: needs?.next ?? needs?.expected ?? 'a look at the console' },
-  };
+  const needed =
+    vm.phase === 'launching' ? 'its turn among the boots on their way up' : (needs?.next ?? needs?.expected ?? 'a look at the console');
+  // the last failure of a step that does something is why it was not done; of a phase that only looks it explains nothing
+  const failed = acting.has(vm.phase) ? vm.stumble : null;
+  const fault = failed ?? { code, data: { phase: vm.phase, seconds: seconds / 1000, furthest, needs: needed } };
   return vm.claim ? downBecause(fault) : { phase: 'new', deadlineInMs: null, fault };
 }
 
@@ -314,7 +332,7 @@ export function reachOf(vm: Vm, goal: Goal): GoalReach {
       );
     case 'running':
       if (state === 'running' && vm.wish === 'running') return { is: 'reached' };
-      return beyond(vm, state) ?? { is: 'not-yet' };
+      return beyond(vm, state) ?? pausedInstead(vm) ?? { is: 'not-yet' };
     case 'verified':
       if (vm.verified === 'proved' && !vm.reprove && state === 'running') return { is: 'reached' };
       if (vm.phase === 'up' && vm.verified !== null && vm.verified !== 'proved' && !vm.reprove) {
@@ -323,8 +341,12 @@ export function reachOf(vm: Vm, goal: Goal): GoalReach {
           why: `its boot was examined and is ${vm.verified}; \`linstock vm proof ${vm.name}\` shows each condition`,
         };
       }
-      return beyond(vm, state) ?? { is: 'not-yet' };
+      return beyond(vm, state) ?? pausedInstead(vm) ?? { is: 'not-yet' };
   }
+}
+
+function pausedInstead(vm: Vm): GoalReach | null {
+  return vm.wish === 'paused' ? { is: 'unreachable', why: 'somebody asked for it to be paused' } : null;
 }
 
 /** Nothing on the way up can follow from here. */

@@ -22,8 +22,8 @@ export type Wiring = {
 /** Names inside each namespace. */
 export const inside = { bridge: 'br0', tap: 'tap0', uplink: 'up0' } as const;
 
-/** What Linux carries well on one bridge: the kernel's own limit is 1,024 ports (BR_MAX_PORTS, net/bridge/br_private.h). */
-export const mostPorts = 1_000;
+/** A /22: Linux numbers the ports of a bridge from 1 to 1,023 (BR_MAX_PORTS, net/bridge/br_private.h). */
+export const mostPorts = 1_021;
 
 /** First host port that user-mode networks forward from; 16 per slot. */
 const forwardBase = 21_000;

@@ -1,6 +1,6 @@
 import { FaultError, type HostFacts, type HostId, type Network } from '@linstock/contract';
-import { bridgeName, decideVm, type Store } from '@linstock/core';
-import { BridgeNetworks, ImageStore, LocalHost, makeVmm, type Paths } from '@linstock/host';
+import { decideVm, type Store } from '@linstock/core';
+import { BridgeNetworks, ImageStore, LocalHost, makeVmm, Starter, type Paths } from '@linstock/host';
 import { openStore } from '@linstock/store';
 import type { Handlers } from './api/app.ts';
 import { handlersOf } from './api/handlers.ts';
@@ -8,10 +8,12 @@ import type { Parts } from './api/parts.ts';
 import { SourceDigest, readCommit, readVersion } from './build-info.ts';
 import { clock } from './clock.ts';
 import type { Config } from './config.ts';
-import { Engine } from './engine.ts';
+import { ensureDefaultNetwork } from './default-network.ts';
+import { Engine, stumbleOf } from './engine.ts';
 import { ids, random } from './ids.ts';
 import { openInstallation } from './installation.ts';
 import { Reclaim } from './reclaim.ts';
+import { Spares } from './spares.ts';
 
 /** The reclaim pass runs this often, and at start. */
 const reclaimEveryMs = 60_000;
@@ -41,22 +43,20 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
   const installation = await openInstallation(config.stateFolder, clock.now());
   const { paths, mark } = installation;
   const store = await openStore({ url: `sqlite:${paths.database}`, ids, random });
+  const starter = new Starter();
   try {
     const images = new ImageStore({ folder: paths.images, now: clock.now });
     await images.open();
     const bridged = (config.network ?? (facts.root ? 'bridge' : 'user')) === 'bridge';
     const networks = bridged ? new BridgeNetworks({ mark, stateFolder: paths.network }) : null;
-    const vmm = makeVmm({ name: config.vmm, mark, paths, facts });
+    starter.open();
+    const vmm = makeVmm({ name: config.vmm, mark, paths, facts, stub: config.stub, starter });
     const id: HostId = `host_${mark}`;
-    const host = new LocalHost({ id, mark, paths, vmm, networks, images, accelerator: facts.accelerator, egressProbe: config.egressProbe, bootsAtOnce: facts.accelerator === 'tcg' ? Math.max(1, facts.cores) : 64, now: clock.now, sleep: clock.sleep });
-    const network = await ensureDefaultNetwork(store, config, mark, bridged);
+    const host = new LocalHost({ id, mark, paths, vmm, networks, images, accelerator: facts.accelerator, egressProbe: config.egressProbe, bootsAtOnce: facts.accelerator === 'tcg' && config.vmm !== 'stub' ? Math.max(1, facts.cores) : 64, now: clock.now, sleep: clock.sleep });
+    const network = await ensureDefaultNetwork(store, config, mark, networks);
+    await networks?.ensureNetwork(network);
     await store.write('host facts', (tx) => tx.keepHostFacts(id, facts));
-    await store.endRents(); // whoever opens holds the folder's lock, so every other worker of it is dead
-    if (networks) {
-      const refused = await networks.preflight(network);
-      if (refused) throw new FaultError(refused.code, refused.data);
-      await networks.ensureNetwork(network);
-    }
+    await store.takeOver(clock.now()); // whoever opens holds the folder's lock, so every other worker of it is dead
     const sources = new SourceDigest();
     const version = await readVersion();
     const parts: Parts = {
@@ -79,6 +79,11 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       program: { observe: (vm) => host.observe(vm), decide: decideVm, perform: (step, vm, ticket) => host.perform(step, vm, ticket) },
       onTurn: (vm, turn) => log.info({ vm: vm.id, phase: vm.phase, ...turn }, 'turn'),
     });
+    const spares = new Spares({
+      store, network, count: config.spares, sleep: clock.sleep,
+      keep: (slots, signal) => host.keepSpares(network, slots, signal),
+      failed: (error) => log.error({ err: error }, 'a spare slot could not be made; it is tried again after the next change'),
+    });
     const reclaim = new Reclaim({ store, host, mark, now: clock.now });
     return {
       handlers: handlersOf(parts),
@@ -86,17 +91,26 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       run: async (signal) => {
         const over = new AbortController();
         const both = AbortSignal.any([signal, over.signal]);
-        const chores = [follow(host, store, both), everyMinute(reclaim, networks, network, both, log)];
+        const work = [
+          engine.run(both),
+          follow(host, store, both),
+          everyMinute(reclaim, networks, network, both, log),
+          ...(networks && config.spares > 0 ? [spares.run(both)] : []),
+        ];
         try {
-          await Promise.race([engine.run(both), ...chores.map((c) => c.then(() => new Promise<never>(() => {})))]);
+          await Promise.all(work); // none of them ends by itself: the first that rejects is a bug
         } finally {
           over.abort();
-          await Promise.allSettled(chores);
+          await Promise.allSettled(work);
         }
       },
-      close: () => store.close(),
+      close: async () => {
+        starter.close();
+        await store.close();
+      },
     };
   } catch (error) {
+    starter.close();
     await store.close();
     throw error;
   }
@@ -112,27 +126,13 @@ async function everyMinute(reclaim: Reclaim, networks: BridgeNetworks | null, ne
   while (!signal.aborted) {
     try {
       await networks?.ensureNetwork(network, signal);
-      const { removed } = await reclaim.pass();
+      const { removed, failed } = await reclaim.pass();
       if (removed.length > 0) log.info({ removed }, 'removed what nobody claims');
+      if (failed.length > 0) log.error({ failed }, 'some of what nobody claims could not be removed; it is tried again in a minute');
     } catch (error) {
       if (signal.aborted) return;
-      log.error({ err: error }, 'the reclaim pass failed; it is repeated in a minute'); // a tool failed: the pass is level-triggered
+      log.error({ fault: stumbleOf(error, 'reclaim') }, 'the reclaim pass failed; it is repeated in a minute'); // throws what is a bug
     }
     await clock.sleep(reclaimEveryMs, signal);
   }
-}
-
-async function ensureDefaultNetwork(store: Store, config: Config, mark: string, bridged: boolean): Promise<Network> {
-  return store.write('default network', async (tx) => {
-    const known = await tx.network('default');
-    if (known) return known;
-    const base = config.subnet.split('/')[0] ?? '';
-    const gateway = base.replace(/\.(\d+)$/, (_, last: string) => `.${Number(last) + 1}`);
-    const network: Network = {
-      id: ids.next('net', clock.now()), index: 0, name: 'default', kind: bridged ? 'bridge' : 'user', subnet: config.subnet, gateway,
-      bridge: bridged ? bridgeName(mark, 0) : null, egress: bridged, isolated: true,
-    };
-    await tx.addNetwork(network);
-    return network;
-  });
 }

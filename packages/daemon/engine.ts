@@ -98,8 +98,14 @@ export class Engine {
         what = nameOf(decision);
         if (decision.do === 'rest') return await store.nap(lease, null, now());
         if (decision.do === 'wait') return await store.nap(lease, now() + decision.forMs, now());
-        const change = decision.do === 'record' ? decision.change : await this.#perform(lease, decision, signal);
-        if ('lookAgainInMs' in change) return await store.nap(lease, now() + change.lookAgainInMs, now());
+        let change: Change;
+        if (decision.do === 'record') change = decision.change;
+        else {
+          const outcome = await this.#perform(lease, decision, signal);
+          if (outcome.is === 'overtaken') return;
+          if (outcome.is === 'busy') return await store.nap(lease, now() + outcome.lookAgainInMs, now());
+          change = decision.then;
+        }
         const next = await store.commit(lease, change, now(), this.#history(lease.vm, what, 'done', began));
         if (next === null) return; // another worker has it now; what was done will be found done
         lease = next;
@@ -107,28 +113,52 @@ export class Engine {
         if (signal.aborted) return; // the rent runs out, and the next worker looks again
         const fault = stumbleOf(error, what);
         this.#history(lease.vm, what, fault.code, began);
-        return await store.stumble(lease, fault, now());
+        return await this.#stumble(lease, fault, signal);
       }
     }
   }
 
-  async #perform(lease: Lease, decision: Decision & { do: 'perform' }, signal: AbortSignal): Promise<Change | { lookAgainInMs: number }> {
-    const { store, program, now, sleep } = this.#parts;
+  /** The reason is kept where people read it. A disk too full even for that must not end the controller: the rent runs out by itself. */
+  async #stumble(lease: Lease, fault: Fault, signal: AbortSignal): Promise<void> {
+    const { store, now, sleep } = this.#parts;
+    try {
+      await store.stumble(lease, fault, now());
+    } catch (error) {
+      stumbleOf(error, 'keep the reason'); // throws what is a bug
+      await sleep(longestSleepMs, signal);
+    }
+  }
+
+  async #perform(
+    lease: Lease,
+    decision: Decision & { do: 'perform' },
+    signal: AbortSignal,
+  ): Promise<{ is: 'done' } | { is: 'busy'; lookAgainInMs: number } | { is: 'overtaken' }> {
     const over = new AbortController();
     const lost = new AbortController();
-    const keeping = (async () => {
-      while (!over.signal.aborted) {
-        await sleep(renewEveryMs, over.signal);
-        if (!over.signal.aborted && !(await store.renew(lease, now()))) lost.abort(new Error('the rent was lost'));
-      }
-    })();
+    const keeping = this.#keepRent(lease, over.signal, lost);
     try {
       const ticket = { fence: lease.fence, signal: AbortSignal.any([signal, lost.signal]) };
-      const outcome = await program.perform(decision.step, lease.vm, ticket);
-      return outcome.is === 'done' ? decision.then : { lookAgainInMs: outcome.lookAgainInMs };
+      return await this.#parts.program.perform(decision.step, lease.vm, ticket);
+    } catch (error) {
+      if (lost.signal.aborted) return { is: 'overtaken' }; // the step was told to let go: whoever has the VM now looks at what is there
+      throw error;
     } finally {
       over.abort();
       await keeping;
+    }
+  }
+
+  /** Renews the rent until the step is over; a rent that is lost, or cannot be renewed, ends the step. Never rejects. */
+  async #keepRent(lease: Lease, over: AbortSignal, lost: AbortController): Promise<void> {
+    const { store, now, sleep } = this.#parts;
+    try {
+      while (!over.aborted) {
+        await sleep(renewEveryMs, over);
+        if (!over.aborted && !(await store.renew(lease, now()))) return lost.abort(new Error('the rent was lost'));
+      }
+    } catch (error) {
+      lost.abort(error); // the database does not answer: without a rent nobody may act
     }
   }
 
@@ -155,7 +185,7 @@ function nameOf(decision: Decision): string {
  * A failed tool or system call is a stumble: it will be tried again, and the fault says why.
  * Anything else is a bug of ours and ends the process: a supervisor restarts it, and the rows are as they were.
  */
-function stumbleOf(error: unknown, step: string): Fault {
+export function stumbleOf(error: unknown, step: string): Fault {
   if (FaultError.is(error)) return error.fault;
   if (error instanceof Error && 'stumble' in error && typeof error.stumble === 'string') {
     return { code: 'tool-failed', data: { step, hint: error.stumble } };

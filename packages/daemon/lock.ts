@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { FaultError } from '@linstock/contract';
 import { readTextIfThere, type Paths } from '@linstock/host';
 import { holdFile } from '@linstock/store';
@@ -7,6 +8,7 @@ import { holdFile } from '@linstock/store';
  * however it ends: there is no stale lock to clean.
  */
 export async function lockFolder(paths: Paths): Promise<{ release(): Promise<void> }> {
+  await (await open(paths.lock, 'a')).close(); // says which system call failed and why, which SQLite does not
   const held = holdFile(paths.lock);
   if (held !== null) return held;
   throw new FaultError('daemon-already-running', { pid: (await runningPid(paths)) ?? 'unknown', folder: paths.state });

@@ -1,5 +1,7 @@
+import { readdir, rmdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { BootId } from '@linstock/contract';
-import { BridgeNetworks, removeTree, Units } from '@linstock/host';
+import { BridgeNetworks, isThere, Paths, removeTree, Units } from '@linstock/host';
 import { clock } from './clock.ts';
 import { openInstallation } from './installation.ts';
 import { lockFolder, readServing } from './lock.ts';
@@ -9,7 +11,8 @@ const stopMs = 20_000;
 
 /** Ends the controller of a folder and waits until it has let go of it. VMs go on running. */
 export async function stop(o: { stateFolder: string; signal: AbortSignal }): Promise<{ stopped: boolean }> {
-  const { paths } = await openInstallation(o.stateFolder, clock.now());
+  if (!(await isInstalled(o.stateFolder))) return { stopped: false };
+  const paths = new Paths(o.stateFolder);
   const until = clock.now() + stopMs;
   let asked = false;
   for (;;) {
@@ -33,6 +36,7 @@ export async function stop(o: { stateFolder: string; signal: AbortSignal }): Pro
  * the host, not by what the database remembers, so it works for an installation that is half made or broken as well.
  */
 export async function purge(o: { stateFolder: string; signal: AbortSignal; progress: Progress }): Promise<{ removed: readonly string[] }> {
+  if (!(await isInstalled(o.stateFolder))) return { removed: [] };
   await stop(o);
   const { paths, mark } = await openInstallation(o.stateFolder, clock.now());
   const removed: string[] = [];
@@ -50,7 +54,29 @@ export async function purge(o: { stateFolder: string; signal: AbortSignal; progr
     removed.push(...(await networks.inventory(o.signal)).map((thing) => `${thing.kind} ${thing.name}`));
     await networks.purge(o.signal);
   }
-  await removeTree(o.stateFolder);
+  o.progress({ name: 'remove the state folder' });
+  await removeState(paths);
   removed.push(o.stateFolder);
   return { removed };
+}
+
+/** To look is not to make: a folder without our file is none of ours, and nothing is put into it or taken from it. */
+function isInstalled(stateFolder: string): Promise<boolean> {
+  return isThere(new Paths(stateFolder).installation);
+}
+
+/**
+ * What we keep in a state folder, by name and not by "everything": a person may have named a folder with things of their
+ * own in it. The file with the mark goes last, so that an interrupted purge can be repeated.
+ */
+async function removeState(paths: Paths): Promise<void> {
+  const ours = [paths.database, paths.lock, paths.serving, paths.log, paths.images, paths.disks, paths.network, paths.hostFacts, paths.boots, paths.ends];
+  const names = new Set([...ours.map((path) => basename(path)), 'token', 'controller.err', 'born-in']);
+  const companion = /(-wal|-shm|-journal|\.half)$/;
+  for (const name of await readdir(paths.state)) if (names.has(name.replace(companion, ''))) await removeTree(join(paths.state, name));
+  await removeTree(`${paths.installation}.half`);
+  await removeTree(paths.installation);
+  await rmdir(paths.state).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error; // somebody else's things are in it
+  });
 }

@@ -1,5 +1,7 @@
+import type { Fault } from '@linstock/contract';
 import type { Host, Marked, Store } from '@linstock/core';
 import { slotName } from '@linstock/core';
+import { stumbleOf } from './engine.ts';
 
 /** How long the records and files of ended boots are kept: a week, so that Monday can ask what happened on Friday. */
 const keepEvidenceMs = 7 * 86_400_000;
@@ -19,8 +21,9 @@ export class Reclaim {
     this.#parts = parts;
   }
 
-  async pass(): Promise<{ removed: readonly Marked[] }> {
+  async pass(): Promise<{ removed: readonly Marked[]; failed: readonly { what: Marked; why: Fault }[] }> {
     const { store, host, now } = this.#parts;
+    await store.wake('all', now()); // first: whatever fails below, every VM is looked at
     await store.forget(now() - keepEvidenceMs);
     const there = await host.inventory();
     const known = await this.#claimed();
@@ -28,19 +31,30 @@ export class Reclaim {
     const keys = new Set(orphans.map(keyOf));
     for (const key of this.#unclaimed.keys()) if (!keys.has(key)) this.#unclaimed.delete(key);
     const removed: Marked[] = [];
+    const failed: { what: Marked; why: Fault }[] = [];
     for (const orphan of orphans) {
-      const since = this.#unclaimed.get(keyOf(orphan));
-      if (since === undefined) {
-        this.#unclaimed.set(keyOf(orphan), now());
-        await store.write('orphan', (tx) => tx.emit('reclaim.unclaimed', orphan.owner, { ...orphan }, now()));
-      } else if (now() - since >= graceMs && (await host.remove(orphan, async () => !(await this.#claimed()).has(orphan.owner)))) {
-        removed.push(orphan);
-        this.#unclaimed.delete(keyOf(orphan));
-        await store.write('removed', (tx) => tx.emit('reclaim.removed', orphan.owner, { ...orphan, why: 'nobody claimed it' }, now()));
+      try {
+        if (await this.#judge(orphan)) removed.push(orphan);
+      } catch (error) {
+        failed.push({ what: orphan, why: stumbleOf(error, `remove ${orphan.kind} ${orphan.name}`) }); // one that stays must not keep the others
       }
     }
-    await store.wake('all', now());
-    return { removed };
+    return { removed, failed };
+  }
+
+  /** Remembers what is unclaimed for the first time, removes what has been so for a while; whether it is gone now. */
+  async #judge(orphan: Marked): Promise<boolean> {
+    const { store, host, now } = this.#parts;
+    const since = this.#unclaimed.get(keyOf(orphan));
+    if (since === undefined) {
+      this.#unclaimed.set(keyOf(orphan), now());
+      await store.write('orphan', (tx) => tx.emit('reclaim.unclaimed', orphan.owner, { ...orphan }, now()));
+      return false;
+    }
+    if (now() - since < graceMs || !(await host.remove(orphan, async () => !(await this.#claimed()).has(orphan.owner)))) return false;
+    this.#unclaimed.delete(keyOf(orphan));
+    await store.write('removed', (tx) => tx.emit('reclaim.removed', orphan.owner, { ...orphan, why: 'nobody claimed it' }, now()));
+    return true;
   }
 
   /** Every owner that the store stands for: VMs that are not gone, their boots, and the slots they hold. */
@@ -48,9 +62,9 @@ export class Reclaim {
     const { store, mark } = this.#parts;
     return store.read(async (tx) => {
       const owners = new Set<string>(await tx.bootIds());
-      for (const vm of await tx.vms()) {
-        owners.add(vm.id);
-        if (vm.claim) owners.add(slotName(mark, vm.settings.network.index, vm.claim.slot));
+      for (const { vm, claim } of await tx.owners()) {
+        owners.add(vm);
+        if (claim) owners.add(slotName(mark, claim.networkIndex, claim.slot));
       }
       return owners;
     });

@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises';
 import pino from 'pino';
+import { FaultError } from '@linstock/contract';
 import { closeInheritedFiles, ensureFolder, Paths, surveyHost, writeDurably } from '@linstock/host';
 import { buildApp } from './api/app.ts';
 import { clock } from './clock.ts';
 import { readConfig, type Config } from './config.ts';
 import { openController } from './controller.ts';
+import { stumbleOf } from './engine.ts';
 import { ids } from './ids.ts';
 import { lockFolder } from './lock.ts';
 
@@ -15,12 +17,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   closeInheritedFiles();
   const config: Config = { ...readConfig(options.environment), stateFolder: options.stateFolder };
   const paths = new Paths(config.stateFolder);
-  await ensureFolder(config.stateFolder);
-  const lock = await lockFolder(paths);
+  const lock = await starting(() => ensureFolder(config.stateFolder).then(() => lockFolder(paths)));
   const log = pino({ base: null }, pino.destination({ dest: paths.log, sync: false, mkdir: true }));
   try {
-    const { facts } = await surveyHost({ qemu: config.qemu, paths, accelerator: config.accelerator, now: clock.now(), signal: options.signal });
-    const controller = await openController(config, facts, log);
+    const controller = await starting(async () => {
+      const { facts } = await surveyHost({ qemu: config.qemu, paths, accelerator: config.accelerator, now: clock.now(), signal: options.signal });
+      return openController(config, facts, log);
+    });
     const app = buildApp({
       handlers: controller.handlers, version: controller.version, token: controller.token, now: clock.now,
       nextRequestId: () => ids.next('evt', clock.now()).replace('evt_', 'req_'),
@@ -38,5 +41,15 @@ export async function serve(options: ServeOptions): Promise<void> {
     }
   } finally {
     await lock.release();
+  }
+}
+
+/** A host that lacks something is no bug: a failed tool or system call on the way to the first request gets its name. */
+async function starting<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, data } = stumbleOf(error, 'start the controller'); // throws what is a bug
+    throw new FaultError(code, data, { cause: error });
   }
 }

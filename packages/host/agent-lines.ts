@@ -16,11 +16,11 @@ export type AgentLine = { is: 'open'; channel: GuestChannel } | { is: 'absent'; 
 export class AgentLines {
   readonly #lines = new Map<BootId, Line>();
   readonly #waiters = new Set<() => void>();
-  readonly #opened: (boot: BootId) => void;
+  readonly #changed: (boot: BootId) => void;
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 
-  constructor(parts: { opened: (boot: BootId) => void; sleep: (ms: number, signal: AbortSignal) => Promise<void> }) {
-    this.#opened = parts.opened;
+  constructor(parts: { changed: (boot: BootId) => void; sleep: (ms: number, signal: AbortSignal) => Promise<void> }) {
+    this.#changed = parts.changed;
     this.#sleep = parts.sleep;
   }
 
@@ -37,7 +37,11 @@ export class AgentLines {
 
   /** Waits for the channel, at most until the signal fires. */
   async wait(boot: BootId, path: string, signal: AbortSignal): Promise<AgentLine> {
+    this.get(boot, path);
+    const mine = this.#lines.get(boot);
     for (;;) {
+      // closed while it was waited for: asking again would open a line to a boot that is over
+      if (mine === undefined || this.#lines.get(boot) !== mine) return { is: 'absent', why: 'its VMM was ended' };
       const line = this.get(boot, path);
       if (line.is === 'open' || signal.aborted) return line;
       await new Promise<void>((resolve) => {
@@ -58,6 +62,7 @@ export class AgentLines {
     this.#lines.delete(boot);
     line.stop.abort();
     line.channel?.close();
+    for (const waiter of this.#waiters) waiter();
   }
 
   closeAll(): void {
@@ -74,11 +79,12 @@ export class AgentLines {
       }
       if (line.stop.signal.aborted) return answer.channel.close();
       line.channel = answer.channel;
-      this.#opened(boot);
+      this.#changed(boot);
       for (const waiter of this.#waiters) waiter();
       const lost = await answer.channel.ended;
       line.channel = null;
       line.why = `the line was lost: ${lost.detail}`;
+      this.#changed(boot); // with its VMM perhaps: worth a look
     }
   }
 }

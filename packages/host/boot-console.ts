@@ -54,6 +54,7 @@ export class BootConsole {
       const size = this.#facts.initFinished ? coarsePiece : finePiece;
       const chunk = await this.keeper.read(this.#next, Math.min(size, until - this.#next));
       if (chunk.bytes.length === 0) break;
+      if (chunk.from > this.#next) this.#reader.loseHead(); // trimmed before it was read
       this.#next = chunk.from + chunk.bytes.length;
       this.#reader.feed(chunk.bytes);
       this.#facts = this.#reader.facts();

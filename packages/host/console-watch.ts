@@ -40,12 +40,13 @@ export class ConsoleWatch {
     return console;
   }
 
-  /** The VMM has ended: the last bytes are read, and the file is kept in bounds once more. */
-  async close(boot: BootId): Promise<void> {
-    const console = this.#live.get(boot);
-    if (!console) return;
+  /** The VMM has ended: the last bytes are read, the file is kept in bounds once more, and nobody watches it any longer. */
+  async close(boot: BootId): Promise<ConsoleFacts> {
+    const console = this.#live.get(boot) ?? this.#ended.get(boot) ?? this.#made(boot);
     await console.catchUp(biteBytes);
     this.#live.delete(boot);
+    this.#keepEnded(boot, console);
+    return console.facts;
   }
 
   /** What the console of a live boot says now. */
@@ -60,9 +61,7 @@ export class ConsoleWatch {
     let console = this.#live.get(boot) ?? this.#ended.get(boot);
     if (!console) {
       console = this.#made(boot);
-      this.#ended.set(boot, console);
-      const oldest = this.#ended.keys().next();
-      if (this.#ended.size > mostEnded && !oldest.done) this.#ended.delete(oldest.value);
+      this.#keepEnded(boot, console);
       await console.catchUp(biteBytes);
     }
     const { newest } = await console.keeper.bounds();
@@ -80,15 +79,33 @@ export class ConsoleWatch {
   /** Watches until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     await ensureFolder(this.#p.paths.ends);
-    // a VMM that ends leaves a file named after its boot in one folder; a lost event costs one look later
-    const ends = watch(this.#p.paths.ends, { signal, persistent: false }, (_, name) => {
-      if (name?.startsWith('boot_')) this.#p.changed(name as BootId);
-    });
-    ends.on('error', () => undefined); // no inotify watches left: the engine's own looks have to do
+    this.#watchEnds(signal);
     while (!signal.aborted) {
-      for (const [boot, console] of this.#live) if (await console.catchUp(biteBytes)) this.#p.changed(boot);
+      for (const [boot, console] of this.#live) {
+        const changed = await console.catchUp(biteBytes).catch(() => true); // what could not be read is worth a look, which tells why
+        if (changed) this.#p.changed(boot);
+      }
       await this.#p.sleep(lookEveryMs, signal);
     }
+  }
+
+  /** A VMM that ends leaves a file named after its boot in one folder. Only a hint: without it the engine's own looks have to do. */
+  #watchEnds(signal: AbortSignal): void {
+    try {
+      const ends = watch(this.#p.paths.ends, { signal, persistent: false }, (_, name) => {
+        if (name?.startsWith('boot_')) this.#p.changed(name as BootId);
+      });
+      ends.on('error', () => undefined); // the folder went: a purge is under way
+    } catch {
+      return; // no inotify instance is left on this host (fs.inotify.max_user_instances)
+    }
+  }
+
+  #keepEnded(boot: BootId, console: BootConsole): void {
+    this.#ended.delete(boot); // to the young end: a Map keeps the order of insertion
+    this.#ended.set(boot, console);
+    const oldest = this.#ended.keys().next();
+    if (this.#ended.size > mostEnded && !oldest.done) this.#ended.delete(oldest.value);
   }
 
   #made(boot: BootId): BootConsole {

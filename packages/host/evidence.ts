@@ -20,6 +20,8 @@ export type SightOrder = {
   wiring: Wiring;
   mark: string;
   vmm: Vmm;
+  /** of the VMM when the boot was launched; null = not recorded */
+  expectedVersion: string | null;
   folder: string;
   console: ConsoleFacts;
   agent: AgentLine;
@@ -36,7 +38,8 @@ export async function gatherSight(o: SightOrder): Promise<Sight> {
   const { wiring, vm } = o;
   const { network, ports } = vm.settings;
   const opts = { signal: AbortSignal.timeout(lookMs), deadlineMs: lookMs };
-  const seen = network.kind === 'bridge';
+  // a stub has nobody who could answer: what is not asked is unknown, which is the truth
+  const seen = network.kind === 'bridge' && o.vmm.name !== 'stub';
   const device = bridgeName(o.mark, network.index);
   const channel = o.agent.is === 'open' ? o.agent.channel : null;
   const [asked, agent, guestPing, egress, arp, ping, route, portSights] = await Promise.all([
@@ -47,11 +50,11 @@ export async function gatherSight(o: SightOrder): Promise<Sight> {
     seen ? lookArp({ address: wiring.address, device }, opts) : null,
     seen ? lookPing({ address: wiring.address }, opts) : null,
     seen ? lookRoute({ address: wiring.address }, opts) : null,
-    Promise.all(ports.map((p) => probePort({ ...reachOfPort(wiring, p.port), port: p.port, level: p.level, path: p.path }, opts))),
+    Promise.all((o.vmm.name === 'stub' ? [] : ports).map((p) => probePort({ ...reachOfPort(wiring, p.port), port: p.port, level: p.level, path: p.path }, opts))),
   ]);
   return {
     at: o.now(),
-    vmm: { alive: o.alive, version: asked?.version ?? null, expectedVersion: o.vmm.version, pid: asked?.pid ?? null, cgroup: null },
+    vmm: { alive: o.alive, version: asked?.version ?? null, expectedVersion: o.expectedVersion, pid: asked?.pid ?? null, cgroup: null },
     console: o.console,
     agent,
     arp,
@@ -69,7 +72,8 @@ async function lookAgent(line: AgentLine, now: () => number): Promise<Sight['age
   const answer = await line.channel.request('facts', {}, { deadlineMs: lookMs });
   const at = now();
   if (answer.is === 'ok') return { is: 'answers', at, ms: at - began, facts: coreFacts(answer.value) };
-  if (answer.is === 'late') return { is: 'silent', why: `no facts after ${answer.afterMs} ms` };
+  // it answered the handshake: slow is not silent, and a timeout is never a cause
+  if (answer.is === 'late') return { is: 'absent', why: `it is there, and did not tell its facts within ${answer.afterMs} ms` };
   const why = 'message' in answer ? answer.message : 'why' in answer ? answer.why : answer.is;
   return { is: 'absent', why: `it did not tell its facts: ${why}` };
 }

@@ -28,11 +28,12 @@ import {
   type Vm,
   type Wiring,
 } from '@linstock/core';
-import { AgentLines } from './agent-lines.ts';
+import { AgentLines, type AgentLine } from './agent-lines.ts';
 import { execFrames } from './exec-frames.ts';
 import { BootGate } from './boot-gate.ts';
 import { ConsoleWatch } from './console-watch.ts';
 import { gatherSight } from './evidence.ts';
+import { readPlan, writePlan } from './plan-file.ts';
 import { HintQueue } from './hint-queue.ts';
 import { absentDisk, ensureOverlayDisk } from './images/disk.ts';
 import type { ImageStore } from './images/store.ts';
@@ -40,7 +41,7 @@ import { faultOfRefusal } from './images/refusal.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { BridgeNetworks } from './network/network.ts';
 import { bootFile, type Paths } from './tools/paths.ts';
-import { ensureFolder, listFolder, readTextIfThere, removeTree, writeDurably } from './tools/files.ts';
+import { ensureFolder, listFolder, removeTree } from './tools/files.ts';
 import type { LaunchPlan, Vmm } from './vmm/vmm.ts';
 
 export type LocalHostParts = {
@@ -60,6 +61,10 @@ export type LocalHostParts = {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 };
 
+/** Of a boot whose plan is not there. */
+const unplanned: LaunchPlan['commandLine'] = { given: [], addedForVmm: [], appendedByVmm: [] };
+/** How long a stop waits for the line to the agent, `ms`: a guest that is up answers a handshake within a tenth of it. */
+const lineMs = 3_000;
 /** Fences outlive their VM, since that is when an overtaken worker does harm; the oldest are forgotten. */
 const mostFences = 10_000;
 
@@ -80,6 +85,11 @@ export class LocalHost implements Host {
   readonly #vmOf = new Map<BootId, VmId>();
   /** the highest fence seen per VM: a worker that was overtaken may not act any more */
   readonly #fences = new Map<VmId, number>();
+  /**
+   * Slots made ahead of need, by the name of their namespace. The store's claims stay the only truth of who has one. What is forgotten here
+   * in a crash is made a spare again, or found unclaimed and removed.
+   */
+  readonly #spares = new Set<string>();
   #hostBoot: Promise<string> | null = null;
 
   constructor(parts: LocalHostParts) {
@@ -87,7 +97,7 @@ export class LocalHost implements Host {
     this.mark = parts.mark;
     this.#p = parts;
     this.#gate = new BootGate(parts.bootsAtOnce);
-    this.#agents = new AgentLines({ opened: (boot) => this.#hint(boot), sleep: parts.sleep });
+    this.#agents = new AgentLines({ changed: (boot) => this.#hint(boot), sleep: parts.sleep });
     this.#consoles = new ConsoleWatch({ paths: parts.paths, now: parts.now, sleep: parts.sleep, changed: (boot) => this.#hint(boot) });
   }
 
@@ -102,7 +112,7 @@ export class LocalHost implements Host {
     return {
       hostBoot,
       vmm,
-      proof: looksAtConditions.has(vm.phase) || late ? await this.#prove(vm, boot, vmm.is === 'alive' || vmm.is === 'panicked') : null,
+      proof: looksAtConditions.has(vm.phase) || late ? await this.#prove(vm, boot, vmm) : null,
     };
   }
 
@@ -110,24 +120,37 @@ export class LocalHost implements Host {
     const { vmm, paths } = this.#p;
     const sight = await vmm.look(boot, paths.boot(boot));
     if (sight.is === 'absent') return sight;
-    const facts = await this.#consoles.look(boot);
     if (sight.is === 'ended') {
-      if (facts.panic) return { is: 'panicked', line: facts.panic.text };
+      const facts = await this.#consoles.close(boot);
+      if (facts.panic) return { is: 'panicked', line: facts.panic.text, process: 'ended' };
       const byItself = facts.shutdown ? `; the guest's last word was: ${facts.shutdown.text}` : '';
       return { is: 'ended', hint: `${sight.hint}${byItself}`, refused: sight.refused };
     }
-    if (facts.panic && !(await this.#stillAnswers(boot))) return { is: 'panicked', line: facts.panic.text };
-    if (sight.paused) return { is: 'alive', guest: 'paused' };
+    if (sight.paused) return { is: 'alive', guest: 'paused' }; // before its console: whoever stands still answers nobody
+    const facts = await this.#consoles.look(boot);
+    if (facts.panic && !(await this.#stillAnswers(boot))) return { is: 'panicked', line: facts.panic.text, process: 'alive' };
     if (vm.phase === 'up' || vm.phase === 'asking') return { is: 'alive', guest: 'up' };
+    if (vmm.name === 'stub') return { is: 'alive', guest: 'up' }; // it has no guest that could answer
     const answered = vm.settings.golden.agent
-      ? this.#agents.get(boot, this.#agentPath(boot)).is === 'open'
+      ? (await this.#agentOf(vm, boot)).is === 'open'
       : facts.initFinished !== null || facts.initStarted !== null; // without an agent, init is as far as a console can tell
-    return { is: 'alive', guest: answered || vmm.name === 'stub' ? 'up' : 'unknown' };
+    return { is: 'alive', guest: answered ? 'up' : 'unknown' };
+  }
+
+  /**
+   * The line to the agent as it is. Where time is up (a controller that was away may have no line yet to a guest that has long been up) it is
+   * waited for a moment: a look that decides must not mistake "not asked yet" for "does not answer".
+   */
+  async #agentOf(vm: Vm, boot: BootId): Promise<AgentLine> {
+    const path = this.#agentPath(boot);
+    const late = vm.deadline !== null && this.#p.now() >= vm.deadline;
+    return late || vm.phase === 'autopsy' ? this.#agents.wait(boot, path, AbortSignal.timeout(lineMs)) : this.#agents.get(boot, path);
   }
 
   /** Any process in a guest can print a panic. One whose agent goes on answering has not panicked. */
   async #stillAnswers(boot: BootId): Promise<boolean> {
-    const agent = this.#agents.get(boot, this.#agentPath(boot));
+    // a controller that has just started has no line yet, and that is no sign of a panic
+    const agent = await this.#agents.wait(boot, this.#agentPath(boot), AbortSignal.timeout(lineMs));
     return agent.is === 'open' && (await agent.channel.request('ping', {}, { deadlineMs: 1_000 })).is === 'ok';
   }
 
@@ -150,7 +173,7 @@ export class LocalHost implements Host {
         return { is: 'done' };
       case 'make-network':
         await ensureFolder(paths.boot(owned(vm).id));
-        return this.#slot(vm, () => this.#networks(vm)?.ensureSlot(vm.settings.network, this.wiring(vm), ticket.signal));
+        return this.#slot(vm, () => this.#makeSlot(vm, ticket.signal));
       case 'launch':
         return this.#launch(vm, ticket);
       case 'ask-off':
@@ -168,7 +191,32 @@ export class LocalHost implements Host {
       }
       case 'drop-network':
         this.#vmOf.delete(owned(vm).id);
+        this.#spares.delete(this.wiring(vm).netns);
         return this.#slot(vm, () => this.#networks(vm)?.absentSlot(vm.settings.network, owned(vm).slot, ticket.signal));
+    }
+  }
+
+  async #makeSlot(vm: Vm, signal: AbortSignal): Promise<void> {
+    const networks = this.#networks(vm);
+    const wiring = this.wiring(vm);
+    const spare = this.#spares.delete(wiring.netns);
+    if (spare && (await networks?.stillStands(vm.settings.network, wiring)) === true) return;
+    await networks?.ensureSlot(vm.settings.network, wiring, signal);
+  }
+
+  /** Makes these slots ahead of need, one after the other until the signal fires; others that were spare are left to the reclaim pass. */
+  async keepSpares(network: Network, slots: readonly number[], signal: AbortSignal): Promise<void> {
+    const wirings = slots.map((slot) => wiringOf(this.mark, network, slot));
+    const wanted = new Set(wirings.map((w) => w.netns));
+    for (const name of this.#spares) if (!wanted.has(name)) this.#spares.delete(name);
+    for (const wiring of wirings) {
+      if (this.#spares.has(wiring.netns)) continue;
+      if (signal.aborted) return;
+      await this.#queue.run(wiring.netns, async () => {
+        // a VM may have claimed it meanwhile, and then this only looks; half a slot would cost its VM more than none
+        await this.#p.networks?.warm(network, [wiring]);
+        this.#spares.add(wiring.netns);
+      });
     }
   }
 
@@ -190,8 +238,9 @@ export class LocalHost implements Host {
     if (!this.#gate.enter(boot)) return { is: 'busy', lookAgainInMs: 100 };
     await ensureFolder(folder);
     const plan = await this.#plan(vm);
-    await writeDurably(join(folder, bootFile.plan), JSON.stringify({ argv: plan.argv, commandLine: plan.commandLine }, null, 1));
-    const outcome = await vmm.launch(plan, folder, ticket.signal);
+    const { settled } = await writePlan(folder, plan, { vmmVersion: vmm.version, accelerator: this.#p.accelerator });
+    // The plan is on the disk before the launch is recorded, not before it is made: a power cut in between ends the VMM as well.
+    const [outcome] = await Promise.all([vmm.launch(plan, folder, ticket.signal), settled]);
     if (outcome.is === 'done') this.#consoles.open(boot);
     return outcome;
   }
@@ -228,7 +277,9 @@ export class LocalHost implements Host {
     const sight = await vmm.look(boot, folder);
     if (sight.is !== 'alive') return { is: 'done' };
     if (sight.paused) await vmm.command(boot, folder, 'resume', ticket.signal);
-    const agent = this.#agents.get(boot, this.#agentPath(boot));
+    // a controller that has just started has no line to it yet, and the power button alone is nothing to a guest without a listener
+    const soon = AbortSignal.any([ticket.signal, AbortSignal.timeout(lineMs)]);
+    const agent = vm.settings.golden.agent ? await this.#agents.wait(boot, this.#agentPath(boot), soon) : this.#agents.get(boot, this.#agentPath(boot));
     if (agent.is === 'open') {
       const answer = await agent.channel.request('poweroff', { mode: 'poweroff' }, { signal: ticket.signal, deadlineMs: 3_000 });
       if (answer.is === 'ok' || answer.is === 'lost') return { is: 'done' }; // a line that breaks here is the guest going down
@@ -242,11 +293,14 @@ export class LocalHost implements Host {
     return wiringOf(this.mark, vm.settings.network, owned(vm).slot, ports);
   }
 
-  async #prove(vm: Vm, boot: BootId, alive: boolean): Promise<Proof> {
+  async #prove(vm: Vm, boot: BootId, seen: Seen['vmm']): Promise<Proof> {
     const { vmm, paths, now, accelerator, egressProbe } = this.#p;
     const wiring = this.wiring(vm);
     const { golden, memoryMiB, vcpus, ports, network } = vm.settings;
-    const plan = await this.#readPlan(boot);
+    const plan = await readPlan(paths.boot(boot));
+    const alive = seen.is === 'alive' || (seen.is === 'panicked' && seen.process === 'alive');
+    const agent: AgentLine =
+      alive && vmm.name !== 'stub' ? await this.#agentOf(vm, boot) : { is: 'absent', why: alive ? 'the stub has no guest' : 'its VMM has ended' };
     const sight = await gatherSight({
       vm,
       boot,
@@ -255,10 +309,11 @@ export class LocalHost implements Host {
       alive,
       egressProbe,
       vmm,
+      expectedVersion: plan?.vmmVersion ?? null,
       folder: paths.boot(boot),
       mark: this.mark,
-      console: await this.#consoles.look(boot),
-      agent: this.#agents.get(boot, this.#agentPath(boot)),
+      console: (await this.#consoles.read(boot)).facts,
+      agent,
     });
     const asked: Asked = {
       golden,
@@ -266,19 +321,12 @@ export class LocalHost implements Host {
       vcpus,
       ports,
       wiring,
-      accelerator,
-      commandLine: plan.commandLine,
+      accelerator: plan?.accelerator ?? accelerator,
+      commandLine: plan?.commandLine ?? unplanned,
       network,
       egress: network.egress && egressProbe !== null,
     };
     return examine(asked, sight);
-  }
-
-  async #readPlan(boot: BootId): Promise<Pick<LaunchPlan, 'argv' | 'commandLine'>> {
-    const text = await readTextIfThere(join(this.#p.paths.boot(boot), bootFile.plan));
-    return text === undefined
-      ? { argv: [], commandLine: { given: [], addedForVmm: [], appendedByVmm: [] } }
-      : (JSON.parse(text) as Pick<LaunchPlan, 'argv' | 'commandLine'>);
   }
 
   #agentPath(boot: BootId): string {
@@ -304,7 +352,7 @@ export class LocalHost implements Host {
       listFolder(paths.boots),
     ]);
     const things = net.flatMap((m): Marked[] =>
-      m.kind === 'table' || m.owner.includes('-br') ? [] : [{ kind: m.kind, name: m.name, owner: m.owner }],
+      m.kind === 'table' || m.owner.includes('-br') || this.#spares.has(m.owner) ? [] : [{ kind: m.kind, name: m.name, owner: m.owner }],
     );
     return [
       ...units,
@@ -316,7 +364,7 @@ export class LocalHost implements Host {
 
   async remove(marked: Marked, unclaimed: () => Promise<boolean>): Promise<boolean> {
     return this.#queue.run(marked.owner, async () => {
-      if (!(await unclaimed())) return false;
+      if (this.#spares.has(marked.owner) || !(await unclaimed())) return false;
       const { vmm, networks, paths } = this.#p;
       switch (marked.kind) {
         case 'vmm': {
@@ -371,7 +419,7 @@ export class LocalHost implements Host {
     consoleBytes: number;
     reached: readonly { what: string; at: number }[];
   }> {
-    const { commandLine } = await this.#readPlan(record.id as BootId);
+    const commandLine = (await readPlan(this.#p.paths.boot(record.id)))?.commandLine ?? unplanned;
     const look = await this.#consoles.read(record.id as BootId);
     const wiring = network ? wiringOf(this.mark, network, record.slot) : null;
     return {

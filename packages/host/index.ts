@@ -10,5 +10,8 @@ export { closeInheritedFiles, startDetached } from './tools/detached.ts';
 export { exec, execOk, succeeded, describeFailure } from './tools/exec.ts';
 export { ensureFolder, isThere, listFolder, readIfThere, readTextIfThere, removeTree, writeDurably } from './tools/files.ts';
 export { bootFile, Paths } from './tools/paths.ts';
+export { staticProgram } from './tools/born-in.ts';
+export { Starter } from './tools/starter.ts';
+export { allPids, cgroup2Mount, commandOf, pidsBearing, readKernelFile, stateOfPid } from './tools/procs.ts';
 export { Units } from './tools/units.ts';
 export type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from './vmm/vmm.ts';

@@ -109,6 +109,11 @@ export class SqlTx extends SqlReader implements Tx {
     await db.insertInto('networks').values(networkRow(network)).execute();
   }
 
+  async changeNetwork(network: Network): Promise<void> {
+    const { id: _, ...row } = networkRow(network);
+    await this.#scope.db.updateTable('networks').set(row).where('id', '=', network.id).execute();
+  }
+
   async keepHostFacts(id: HostId, facts: HostFacts): Promise<void> {
     const row = { id, facts: toJson(facts), probed_at: facts.probedAt };
     await this.#scope.db

@@ -75,6 +75,19 @@ export class SqlReader implements Reader {
     return rows.map(bootOf);
   }
 
+  async owners(): Promise<readonly { vm: VmId; claim: { networkIndex: number; slot: number } | null }[]> {
+    const rows = await this.#scope.db
+      .selectFrom('vms')
+      .leftJoin('leases', 'leases.vm', 'vms.id')
+      .select(['vms.id', 'leases.network_index', 'leases.slot'])
+      .where('vms.gone_at', 'is', null)
+      .execute();
+    return rows.map((row) => ({
+      vm: row.id as VmId,
+      claim: row.slot === null || row.network_index === null ? null : { networkIndex: row.network_index, slot: row.slot },
+    }));
+  }
+
   async bootIds(): Promise<readonly BootId[]> {
     const rows = await this.#scope.db.selectFrom('boots').select('id').execute();
     return rows.map((row) => row.id as BootId);

@@ -19,6 +19,8 @@ import { heldRow, recordTurn } from './turn.ts';
 
 /** How long a rent lasts without `renew`, `ms`: long enough for a slow step, short enough to wait for after a crash. */
 const rentMs = 30_000;
+/** What a VM on its way up has left at least when a new worker takes over, `ms`. */
+const graceMs = 60_000;
 /** First pause after a stumble and the longest one, `ms`; it doubles in between. */
 const firstPause = 200;
 const longestPause = 30_000;
@@ -107,7 +109,8 @@ export class SqlStore implements Store {
       const woken = row.wake_seq !== lease.wakeSeq;
       await scope.db
         .updateTable('vms')
-        .set({ due: woken ? now : until, rented_by: null, rent_until: null, tries: 0 })
+        // a good look: what failed before is not being retried any more
+        .set({ due: woken ? now : until, rented_by: null, rent_until: null, tries: 0, ...(row.stumble === null ? {} : { stumble: null, version: row.version + 1 }) })
         .where('id', '=', row.id)
         .execute();
       if (woken) return scope.journal.wake();
@@ -157,13 +160,24 @@ export class SqlStore implements Store {
     });
   }
 
-  async endRents(): Promise<void> {
-    await this.#change('end rents', async ({ db }) => {
+  async takeOver(now: Instant): Promise<void> {
+    await this.#change('take over', async ({ db, journal }) => {
       await db
         .updateTable('vms')
         .set((e) => ({ rented_by: null, rent_until: null, fence: e('fence', '+', 1) }))
         .where('rented_by', 'is not', null)
         .execute();
+      await db
+        .updateTable('vms')
+        .set({ deadline: now + graceMs })
+        .where('deadline', '<', now + graceMs)
+        .execute();
+      await db
+        .updateTable('vms')
+        .set((e) => ({ due: now, wake_seq: e('wake_seq', '+', 1) }))
+        .where('gone_at', 'is', null)
+        .execute();
+      journal.wake();
     });
   }
 

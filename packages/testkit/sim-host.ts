@@ -177,7 +177,7 @@ export class SimHost implements Host {
 function sightOf(unit: Unit | undefined, emptyIsEnded: boolean): Seen['vmm'] {
   if (!unit || (!unit.alive && !unit.ran && !emptyIsEnded)) return { is: 'absent' }; // an empty unit without a trace never ran
   if (!unit.alive) return { is: 'ended', hint: 'powered off' };
-  if (unit.guest === 'panicked') return { is: 'panicked', line: 'Kernel panic - not syncing: simulated' };
+  if (unit.guest === 'panicked') return { is: 'panicked', line: 'Kernel panic - not syncing: simulated', process: 'alive' };
   return { is: 'alive', guest: unit.guest };
 }
 

@@ -154,13 +154,33 @@ export function testStore(name: string, makePlace: () => Promise<StorePlace>): v
         }
       });
 
+      it('gives what was on its way up a minute when somebody takes over, and looks at all', async () => {
+        const vm = await stage.add();
+        const held = await stage.steps(await stage.rentOne(), { phase: 'rooting', deadlineInMs: 300_000 });
+        await stage.store.nap(held, null, stage.clock.now());
+        stage.clock.advance(1_000_000);
+        await stage.store.takeOver(stage.clock.now());
+        const again = await stage.rentOne(vm.id);
+        expect(again.vm.deadline).toBe(stage.clock.now() + 60_000);
+      });
+
+      it('calls a stumble over once a look went well', async () => {
+        const vm = await stage.add();
+        await stage.store.stumble(await stage.rentOne(), full, stage.clock.now());
+        expect((await stage.vmNow(vm.id)).stumble).toEqual(full);
+        stage.clock.advance(60_000);
+        await stage.store.nap(await stage.rentOne(vm.id), null, stage.clock.now());
+        expect((await stage.vmNow(vm.id)).stumble).toBeNull();
+      });
+
       it('gives the rents of dead workers back at once when told that they are dead', async () => {
-        const lease = await stage.rented();
-        await stage.store.endRents();
+        await stage.add();
+        const lease = await stage.rentOne();
+        await stage.store.takeOver(stage.clock.now());
         expect(await stage.store.renew(lease, stage.clock.now())).toBe(false);
         const again = await stage.rentOne();
         expect(again.fence).toBeGreaterThan(lease.fence);
-        expect(await stage.store.commit(lease, { phase: 'rooting' }, stage.clock.now(), stage.turn('new'))).toBeNull();
+        expect(await stage.store.commit(lease, { phase: 'rooting' }, stage.clock.now(), anEntry())).toBeNull();
       });
 
       it('rents what is due longest, first', async () => {

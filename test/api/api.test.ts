@@ -89,6 +89,17 @@ describe('creating a VM', () => {
     expect(problemOf(second).detail).toContain(vmOf(first).id);
   });
 
+  it('refuses at once when every address is leased, and again when a stopped VM is started', async () => {
+    const small = await simApi({ subnet: '192.168.100.0/30' }); // one address besides network, gateway and broadcast
+    const post = async (url: string, payload: object): Promise<{ statusCode: number; json(): unknown }> => small.app.inject({ method: 'POST', url, payload, headers: wait });
+    expect((await post('/v1/vms?until=running', { name: 'a' })).statusCode).toBe(201);
+    const full = await post('/v1/vms', { name: 'b' });
+    expect([full.statusCode, full.json()]).toMatchObject([507, { code: 'network-full' }]);
+    expect((await post('/v1/vms?until=stopped', { name: 'c', start: false })).statusCode).toBe(201);
+    expect((await post('/v1/vms/c/actions/start', {})).json()).toMatchObject({ code: 'network-full' });
+    await small.close();
+  });
+
   it('refuses a body over the limit and one that is not JSON', async () => {
     const large = await api.app.inject({ method: 'POST', url: '/v1/vms', headers: { 'content-type': 'application/json' }, payload: `{"name":"${'x'.repeat(10_000_000)}"}` });
     expect(large.statusCode).toBe(413);

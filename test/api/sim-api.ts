@@ -7,11 +7,11 @@ import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } fr
  * The API as a function, over the real store, the real engine and the simulated host. Time moves when a test says so,
  * except that waiting requests drive the engine themselves: a wait that nobody works for would never end.
  */
-export async function simApi(options: { token?: string } = {}) {
+export async function simApi(options: { token?: string; subnet?: string } = {}) {
   const world = new SimWorld();
   const ids = testIds();
   const store: Store = await openStore({ url: 'sqlite::memory:', ids, random: () => 0.5 });
-  await store.write('network', (tx) => tx.addNetwork(aNetwork()));
+  await store.write('network', (tx) => tx.addNetwork(aNetwork(options.subnet === undefined ? {} : { subnet: options.subnet, gateway: '192.168.100.1' })));
   let now = 1_700_000_000_000;
   const host = new SimHost({ world, power: new Fuse(null) });
   const program = { observe: host.observe.bind(host), decide: decideVm, perform: host.perform.bind(host) };

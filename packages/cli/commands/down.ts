@@ -23,7 +23,7 @@ export function downCommand(load: () => Promise<DaemonFace>): Command {
         stopped ? 'The controller is stopped.' : 'No controller was running.',
         ...(options.purge
           ? [removed.length === 0 ? 'Nothing was left to remove.' : 'Removed:', ...removed.map((one) => `  ${one}`)]
-          : [`VMs go on, and the next \`${self} up\` takes them over. \`${self} down --purge\` ends and removes everything.`]),
+          : [`VMs that run go on, and the next \`${self} up\` takes them over. \`${self} down --purge\` ends and removes everything.`]),
       ]);
     },
   });

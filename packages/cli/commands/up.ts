@@ -2,6 +2,8 @@
  * From a bare host to a proved VM. Every step makes something true, so that a second `up` is quick and changes nothing,
  * and an interrupted one is finished by the next. What matters is done by the controller; here it is only asked for.
  */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FaultError, type BootView, type HostView, type VmView } from '@linstock/contract';
 import { problemOf, type Linstock } from '@linstock/sdk';
 import { command, exitCodes, UsageError, withinMsOf, type Command, type ExitCode, type Tools } from '../command.ts';
@@ -86,6 +88,7 @@ async function stay(daemon: DaemonFace, options: UpOptions, tools: Tools): Promi
   try {
     first = await ensureFirst(api, tools, withinMsOf(options.timeout));
   } catch (error) {
+    if (FaultError.is(error, 'daemon-unreachable')) throw await whyItEnded(error, tools.stateFolder);
     // A boot that cannot be proved is still shown: what was proved, and where it stopped, is what a person needs now.
     if (!FaultError.is(error, 'goal-unreachable')) throw error;
     failure = error;
@@ -108,7 +111,7 @@ async function stay(daemon: DaemonFace, options: UpOptions, tools: Tools): Promi
     upPage(
       out.style,
       self,
-      { ...document, prepared },
+      { ...document, prepared, stateFolder: tools.stateFolder },
       out.timeline(boot?.timeline ?? []),
       boot?.proof ? out.proof(boot.proof, { evidence: false }) : [],
     ),
@@ -121,13 +124,41 @@ async function stay(daemon: DaemonFace, options: UpOptions, tools: Tools): Promi
   return document.verified ? exitCodes.done : exitCodes.fault;
 }
 
+async function firstOf(api: Linstock, signal: AbortSignal): Promise<VmView | null> {
+  let found: VmView | null = null;
+  for await (const vm of api.vms.list({ name: FIRST, signal })) if (vm.state !== 'deleted') found = vm; // asked for by name, those are listed too
+  return found;
+}
+
+/** The controller that was just started has gone: "start one" would be no advice; its last words are. */
+async function whyItEnded(error: FaultError, stateFolder: string): Promise<FaultError> {
+  const words = await readFile(join(stateFolder, 'controller.err'), 'utf8').then(
+    (text) => text.trim().split('\n').at(-1) ?? '',
+    () => '', // it has left none: it was killed, or is only busy
+  );
+  if (words === '') return error;
+  const url = error.fault.data['url'] ?? stateFolder;
+  return new FaultError('daemon-unreachable', { url, hint: `it ended with the words "${words}", see ${join(stateFolder, 'controller.log')}` }, { cause: error });
+}
+
 /** The VM `first`, verified: made, started, examined again or left alone, as it needs. */
 async function ensureFirst(api: Linstock, tools: Tools, withinMs: number): Promise<{ vm: VmView; changed: boolean; reached: boolean }> {
   const { signal } = tools;
   const waiting = { until: 'verified' as const, withinMs, signal, ...watching(tools) };
-  let found: VmView | null = null;
-  for await (const vm of api.vms.list({ name: FIRST, signal })) found = vm;
-  if (found === null) return { ...(await api.vms.create({ name: FIRST }, waiting)), changed: true };
+  let found = await firstOf(api, signal);
+  if (found?.state === 'deleting') {
+    await api.vms.wait(found.id, 'deleted', { withinMs, signal, ...watching(tools) });
+    found = null;
+  }
+  if (found === null) {
+    try {
+      return { ...(await api.vms.create({ name: FIRST }, waiting)), changed: true };
+    } catch (error) {
+      // another `up` at the same time was quicker: what it made is as good
+      if (FaultError.is(error, 'vm-name-taken')) found = await firstOf(api, signal);
+      if (found === null) throw error;
+    }
+  }
   if (found.state === 'running' && found.verified === 'proved') return { vm: found, changed: false, reached: true };
   // what may be done is the server's to say; here is only the order of preference
   const action = (['start', 'resume', 'verify'] as const).find((one) => found.allowed.includes(one));
@@ -135,7 +166,12 @@ async function ensureFirst(api: Linstock, tools: Tools, withinMs: number): Promi
   return { ...(await api.vms[action](found.id, waiting)), changed: true };
 }
 
-type UpFacts = { verified: boolean; changed: boolean; url: string; vm: VmView; boot: BootView | null; took: number; prepared: Prepared };
+type UpFacts = { stateFolder: string; verified: boolean; changed: boolean; url: string; vm: VmView; boot: BootView | null; took: number; prepared: Prepared };
+
+/** A word that a shell takes as it is. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
 
 /** What a person reads at the end. Pure. */
 export function upPage(
@@ -156,7 +192,7 @@ export function upPage(
     '',
     ...page(
       [
-        ['api', facts.url],
+        ['api', [facts.url, `curl -H "Authorization: Bearer $(cat ${shellWord(join(facts.stateFolder, 'token'))})" ${facts.url}/v1/vms`]],
         [
           'vm',
           `${vm.golden.name}@${vm.golden.version} on ${prepared.accelerator}, ${prepared.root ? 'as root' : 'as an ordinary user'}, ${vm.address ?? 'no address'}, ports ${reachOf(vm)}`,

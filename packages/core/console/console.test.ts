@@ -361,3 +361,13 @@ describe('properties', () => {
     expect([f.failedUnits.length, f.mounts.length, f.ipProblems.length]).toEqual([32, 8, 8]);
   });
 });
+
+describe('a console whose beginning is gone', () => {
+  it("believes no line to be the kernel's", () => {
+    const reader = new ConsoleReader();
+    reader.loseHead();
+    reader.feed('[    0.000000] Linux version 6.1.0 (forged)\n[    0.000000] Kernel command line: console=ttyS0\n');
+    const facts = reader.facts();
+    expect([facts.headLost, facts.banner?.afterUserspace, facts.commandLine?.afterUserspace]).toEqual([true, true, true]);
+  });
+});

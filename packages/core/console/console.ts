@@ -17,6 +17,8 @@ export type ConsoleFacts = {
   lines: number;
   /** the first `Linux version …`; `version` without timestamps and prefixes */
   banner: (ConsoleLine & { version: string }) | null;
+  /** the beginning was not there to be read: every line may be a process's, and line numbers count from what was there */
+  headLost: boolean;
   /** how many banners were seen; more than one: the guest restarted, or something prints the kernel's log */
   banners: number;
   /** the second banner */

@@ -17,6 +17,7 @@ export function emptyFacts(): Gathering {
     bytes: 0,
     lines: 0,
     banner: null,
+    headLost: false,
     banners: 0,
     laterBanner: null,
     commandLine: null,

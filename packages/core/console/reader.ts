@@ -106,6 +106,11 @@ export class ConsoleReader {
     if (at < bytes.length) this.#hold(bytes, at, bytes.length);
   }
 
+  /** What comes next is not the beginning of the console: where user space began may have been before it. */
+  loseHead(): void {
+    this.#facts.headLost = true;
+  }
+
   #hold(bytes: Uint8Array, from: number, to: number): void {
     const room = Math.min(to - from, mostLineBytes - this.#heldBytes);
     if (room > 0) this.#held.set(bytes.subarray(from, from + room), this.#heldBytes);
@@ -153,7 +158,7 @@ function read(g: Gathering, bytes: Uint8Array, from: number, to: number, how: 'w
   if (entry === null || (how === 'begun' && !entry.head.urgent)) return;
   const number = g.lines;
   // taken before the line is read, except that lines of user space itself prove that it runs
-  const byUserspace = g.userspaceFrom !== null || entry.bytes === status.bytes || userspaceHeads.has(entry.head.head);
+  const byUserspace = g.headLost || g.userspaceFrom !== null || entry.bytes === status.bytes || userspaceHeads.has(entry.head.head);
   let line: ConsoleLine | null = null;
   entry.head.read(
     g,

@@ -1,6 +1,6 @@
 import type { Condition, EvidenceLine } from '@linstock/contract';
 import { cleanText } from '../clean.ts';
-import type { ConsoleLine } from '../console/console.ts';
+import type { ConsoleFacts, ConsoleLine } from '../console/console.ts';
 import type { GuestFacts, Sight } from './sight.ts';
 
 /** What was found about one condition. `proved` cannot be said without evidence: the type asks for a first line. */
@@ -61,6 +61,18 @@ export function guestFacts(sight: Sight): GuestFacts | null {
 /** A line that only the kernel or the image can have written; null for one that any process may have. */
 export function byKernel<L extends ConsoleLine>(line: L | null): L | null {
   return line && !line.afterUserspace ? line : null;
+}
+
+/**
+ * A console on which the kernel was told to be quiet shows none of its informational lines (KERN_INFO is level 6, and the default of `quiet` is
+ * 4, include/linux/printk.h): such a line was written by somebody else, so none of them counts as the kernel's.
+ */
+export function asIfByProcesses(console: ConsoleFacts): ConsoleFacts {
+  const marked = Object.entries(console).map(([key, value]): [string, unknown] => [
+    key,
+    value !== null && typeof value === 'object' && 'afterUserspace' in value ? { ...value, afterUserspace: true } : value,
+  ]);
+  return Object.fromEntries(marked) as ConsoleFacts;
 }
 
 /** Why there is nothing from the agent, as part of a sentence. */

@@ -218,8 +218,17 @@ const table: Row[] = [
     'not told: file system',
   ],
 
-  ['panic after ready', 'init.finished', 'refuted', on({ panic }), {}, 'after PID 1 had finished'],
-  ['guest went down', 'init.finished', 'refuted', on({ shutdown: { ...line('reboot: Power down', 60, true), how: 'power-off' } })],
+  ['panic after ready', 'init.finished', 'refuted', { ...on({ panic }), ...absent }, {}, 'after PID 1 had finished'],
+  ['panic line of a guest whose agent answers', 'init.finished', 'proved', on({ panic })],
+  [
+    'guest went down',
+    'init.finished',
+    'refuted',
+    { ...on({ shutdown: { ...line('reboot: Power down', 60, true), how: 'power-off' } }), ...absent },
+  ],
+  ['banner on a console that was told to be quiet', 'kernel.started', 'unknown', { ...on({}), ...absent }, args('quiet', ...given)],
+  ['memory line on a quiet console', 'memory.size', 'unknown', { ...on({}), ...absent }, args('loglevel=4', ...given)],
+  ['ro asked, and nobody saw the mount', 'root.mounted', 'unknown', { console: empty }, args('root=/dev/vda', 'ro', 'rootfstype=ext4')],
   [
     'systemd degraded',
     'init.finished',

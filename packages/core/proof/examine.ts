@@ -1,10 +1,10 @@
 import type { Condition, Proof, Verdict } from '@linstock/contract';
 import { cleanText } from '../clean.ts';
-import { askedConditions, conditionIds, type Asked } from './asked.ts';
+import { askedConditions, askedValue, conditionIds, type Asked } from './asked.ts';
 import { clockOffset, randomSeeded } from './clock.ts';
 import { cmdlineEffective, cmdlineUnderstood } from './cmdline.ts';
-import { unknown, type Finding } from './condition.ts';
-import { agentReady, initFinished } from './init.ts';
+import { asIfByProcesses, unknown, type Finding } from './condition.ts';
+import { agentReady, believedEnd, initFinished } from './init.ts';
 import { cpuCount, kernelConfig, kernelStarted, memorySize } from './kernel.ts';
 import { netAddress, netEgress, netLayer2, netPath } from './network.ts';
 import { portAnswers } from './ports.ts';
@@ -16,7 +16,8 @@ import { vmmStarted } from './vmm.ts';
  * The proof of a boot: what was asked, what is seen, and for each condition proved, refuted or unknown. Pure; never throws on anything a
  * guest says; never rounds unknown up or down; never takes a timeout for a cause.
  */
-export function examine(asked: Asked, sight: Sight): Proof {
+export function examine(asked: Asked, seen: Sight): Proof {
+  const sight = isQuiet(asked) ? { ...seen, console: asIfByProcesses(seen.console) } : seen;
   const counted = new Set(askedConditions(asked));
   const started = kernelStarted(asked, sight);
   const conditions = conditionIds(asked).map((id) => {
@@ -24,6 +25,12 @@ export function examine(asked: Asked, sight: Sight): Proof {
     return conditionOf(id, counted.has(id), withFirstCause(id, finding, sight));
   });
   return { verified: verifiedBy(conditions), at: sight.at, furthest: furthestOf(conditions), conditions };
+}
+
+/** Whether the kernel was told to keep its informational lines from the console. */
+function isQuiet(asked: Asked): boolean {
+  const level = askedValue(asked, 'loglevel');
+  return askedValue(asked, 'quiet') !== null || (level !== null && Number(level) < 7);
 }
 
 function find(id: string, asked: Asked, sight: Sight, started: Finding): Finding {
@@ -54,7 +61,7 @@ const conditions: Record<string, (asked: Asked, sight: Sight, started: Finding) 
 /** A dead VMM or a panic explains what could not happen after it: that is the cheapest thing to look at, so it comes first. */
 function withFirstCause(id: string, finding: Finding, sight: Sight): Finding {
   if (finding.verdict === 'proved' || id === 'vmm.started' || finding.next === undefined) return finding;
-  const { panic } = sight.console;
+  const panic = believedEnd(sight) === sight.console.panic ? sight.console.panic : null;
   if (panic && id !== 'kernel.started')
     return {
       ...finding,

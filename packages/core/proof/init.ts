@@ -1,10 +1,17 @@
 import type { EvidenceLine } from '@linstock/contract';
 import type { Asked } from './asked.ts';
 import { agentSays, consoleSays, guestFacts, proved, refuted, unknown, type Finding } from './condition.ts';
+import type { ConsoleLine } from '../console/console.ts';
 import type { Sight } from './sight.ts';
 
 /** Answers of `systemctl is-system-running` that are not an end. */
 const underWay = new Set(['initializing', 'starting']);
+
+/** The line that says that the guest went down. Any process can write one: while the agent answers it is not believed. */
+export function believedEnd({ console, agent }: Sight): ConsoleLine | null {
+  const end = console.panic ?? console.shutdown;
+  return end?.afterUserspace && agent.is === 'answers' ? null : end;
+}
 
 /** init.finished: PID 1 reached its goal; failed units by name. */
 export function initFinished(sight: Sight): Finding {
@@ -20,7 +27,7 @@ export function initFinished(sight: Sight): Finding {
       ),
     );
 
-  const end = console.panic ?? console.shutdown;
+  const end = believedEnd(sight);
   if (end) {
     return refuted(
       expected,

@@ -87,8 +87,7 @@ export function rootMounted(asked: Asked, sight: Sight): Finding {
   const known = {
     device: named === null || [fromConsole, fromAgent].some((m) => m?.device !== null && m?.device !== undefined),
     'file system': [fromConsole, fromAgent].some((m) => m?.fstype !== null && m?.fstype !== undefined),
-    'read-only or not':
-      fromConsole?.readonly !== null && fromConsole !== null ? true : fromAgent?.readonly === false || fromAgent?.readonly === readonly,
+    'read-only or not': (fromConsole !== null && fromConsole.readonly !== null) || fromAgent?.readonly === readonly,
   };
   const lacking = Object.entries(known)
     .filter(([, is]) => !is)

@@ -1,5 +1,5 @@
-import { FaultError, isId, type Goal, type Operation, type OperationId, type Reply, type VmAction, type VmId, type VmSpec, type VmView } from '@linstock/contract';
-import { stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
+import { FaultError, isId, type Goal, type Network, type Operation, type OperationId, type Reply, type VmAction, type VmId, type VmSpec, type VmView } from '@linstock/contract';
+import { slotsOf, stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
 import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
@@ -83,6 +83,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
         }
         const state = stateOf(vm);
         if (!allowedIn[state].includes(action)) throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
+        if (action === 'start') await refuseFull(tx, vm.settings.network);
         await tx.wish(vm.id, wish, { by: caller.who, operation, kind: name, now: now(), ...(reprove ? { reprove } : {}) });
         return { vm: vm.id, operation };
       });
@@ -159,9 +160,10 @@ async function create(tx: Tx, parts: Parts, spec: VmSpec, by: string, goldens: P
   const now = parts.now();
   const id = parts.ids.next('vm', now);
   const name = spec.name ?? id.replace('vm_', 'vm-').slice(0, 24);
-  const [taken] = await tx.vmsNamed(name);
+  const taken = (await tx.vmsNamed(name)).find((vm) => vm.phase !== 'gone'); // a deleted VM has given its name back
   if (taken) throw new FaultError('vm-name-taken', { name, id: taken.id });
   const settings = planVm(spec, { goldens, networks: await tx.networks(), vmm: parts.vmm, mark: parts.host.mark, id });
+  if (spec.start) await refuseFull(tx, settings.network);
   const wish: Wish = spec.start ? 'running' : 'stopped';
   const vm: Vm = {
     id, name, settings, wish, wishNo: 1, wishBy: by, phase: 'new', claim: null, verified: null, reprove: false, paused: false,
@@ -171,7 +173,13 @@ async function create(tx: Tx, parts: Parts, spec: VmSpec, by: string, goldens: P
   return { vm, operation };
 }
 
-/** By id, or by a name that one VM bears. */
+/** At once, instead of a VM that fails a moment later. The claim itself is made with the boot, and it has the last word. */
+async function refuseFull(tx: Reader, network: Network): Promise<void> {
+  const slots = slotsOf(network);
+  if ((await tx.leases(network.index)).length >= slots) throw new FaultError('network-full', { network: network.name, slots });
+}
+
+/** By id, or by a name that one VM bears; when none does, the one that was deleted last. */
 export async function find(tx: Reader, given: string, now: number): Promise<Vm> {
   if (isId('vm', given)) {
     const vm = await tx.vm(given);
@@ -179,7 +187,7 @@ export async function find(tx: Reader, given: string, now: number): Promise<Vm> 
     throw new FaultError('not-found', { noun: 'VM', id: given });
   }
   const [vm, other] = await tx.vmsNamed(given);
-  if (other) throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
+  if (other && other.phase !== 'gone') throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
   if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: given });
   return vm;
 }

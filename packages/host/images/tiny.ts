@@ -158,7 +158,7 @@ function beat(progress: Progress | undefined): Step {
     const tell = (): void => {
       if (measure === undefined) return progress({ name });
       bytesBelow(measure.folder).then(
-        (done) => progress({ name, done: Math.min(done, measure.total), total: measure.total }),
+        (done) => progress({ name, done: Math.min(done, measure.total), total: measure.total, unit: 'bytes' }),
         () => progress({ name }),
       );
     };
@@ -277,7 +277,17 @@ async function agentProgram(
   const result = await exec(['go', 'build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', '-o', out, '.'], {
     cwd: agent.source,
     timeoutMs: GO_TIMEOUT_MS,
-    env: { CGO_ENABLED: '0', GOOS: 'linux', GOARCH: 'amd64', GOFLAGS: '', GOTOOLCHAIN: 'local' },
+    env: {
+      // what Go keeps for itself goes with the scratch folder, and not into the home of whoever called
+      GOCACHE: join(folder, 'go-cache'),
+      GOPATH: join(folder, 'go-path'),
+      XDG_CONFIG_HOME: join(folder, 'go-config'),
+      CGO_ENABLED: '0',
+      GOOS: 'linux',
+      GOARCH: 'amd64',
+      GOFLAGS: '',
+      GOTOOLCHAIN: 'local',
+    },
     ...(signal === undefined ? {} : { signal }),
   });
   if (result.aborted) signal?.throwIfAborted();

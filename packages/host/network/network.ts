@@ -14,8 +14,8 @@
  * "the host" into a namespace of its own. It must change nothing but the network namespace (`nsenter --net=…`, not `ip netns exec`, which
  * also takes a private mount namespace: a namespace added there is mounted where nobody else sees it).
  */
-import { access, constants, readFile, readdir, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, readFile, readdir, readlink, rm, statfs } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Fault, Network } from '@linstock/contract';
 import { bridgeName, mostPorts, parseSlotName, parseSubnet, slotName, slotsOf } from '@linstock/core';
 import type { Wiring } from '@linstock/core';
@@ -44,6 +44,7 @@ export type BridgeNetworksOptions = {
 
 /** Where iproute2 keeps named namespaces (ip-netns(8)). */
 const NAMESPACES = '/run/netns';
+const LINKS = '/sys/class/net';
 /** f_type of a bind-mounted namespace file (NSFS_MAGIC, linux/magic.h). */
 const NSFS_MAGIC = 0x6e736673;
 const FORWARD = '/proc/sys/net/ipv4/ip_forward';
@@ -141,6 +142,21 @@ export class BridgeNetworks {
     if (second !== null && !succeeded(second)) {
       signal?.throwIfAborted();
       throw new ToolFailure(second);
+    }
+  }
+
+  /**
+   * Whether a slot that ensureSlot made is still there, as far as the host's side shows it, without starting a process: its namespace, and
+   * its port on our bridge, isolated as asked. What is inside the namespace only its own VMM could change.
+   */
+  async stillStands(network: Network, wiring: Wiring): Promise<boolean> {
+    const port = join(LINKS, wiring.port);
+    try {
+      const [namespace, bridge, isolated] = await Promise.all([namespaceState(wiring.netns), readlink(join(port, 'master')), readFile(join(port, 'brport/isolated'), 'utf8')]);
+      return namespace === 'there' && basename(bridge) === bridgeName(this.#mark, network.index) && (isolated.trim() === '1') === network.isolated;
+    } catch (error) {
+      if (isAbsence(error)) return false;
+      throw error;
     }
   }
 

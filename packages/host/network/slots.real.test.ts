@@ -241,9 +241,9 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
       code: 'network-clash',
       data: { device: 'eth7', other: '10.20.0.0/16' },
     });
-    expect(await host.networks.preflight(aNetwork(host, { subnet: '172.30.0.0/22', gateway: '172.30.0.1' }))).toEqual({
+    expect(await host.networks.preflight(aNetwork(host, { subnet: '172.30.0.0/21', gateway: '172.30.0.1' }))).toEqual({
       code: 'network-too-large',
-      data: { subnet: '172.30.0.0/22', ports: 1021 },
+      data: { subnet: '172.30.0.0/21', ports: 2045 },
     });
     const free = aNetwork(host, { index: 1 });
     await host.networks.ensureNetwork(free);

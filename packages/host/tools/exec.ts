@@ -54,10 +54,13 @@ const PIPE_LINGER_MS = 500;
 /** A command that failed, as a thing to throw: a stumble, to be tried again by whoever owns the step. */
 export class ToolFailure extends Error {
   readonly result: ExecResult;
+  /** what the engine reads: a failed tool is no bug of ours, and ends nothing but the step */
+  readonly stumble: string;
   constructor(result: ExecResult, options?: ErrorOptions) {
     super(describeFailure(result), options);
     this.name = 'ToolFailure';
     this.result = result;
+    this.stumble = this.message;
   }
 }
 

@@ -80,13 +80,22 @@ export function halfNameOf(path: string): string {
 
 /** Writes a file that is either whole or not there, also after a power cut. */
 export async function writeDurably(path: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
+  await writeWhole(path, data, { mode, sync: true });
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Writes a file that is either whole or not there as long as the power stays on. What goes to the disk is the caller's to wait for: with
+ * `syncFile` and `syncFolder`, before anything is recorded that rests on it.
+ */
+export async function writeWhole(path: string, data: string | Uint8Array, o: { mode?: number; sync?: boolean } = {}): Promise<void> {
   const half = halfNameOf(path);
   try {
     await rm(half, { force: true });
-    const file = await open(half, 'wx', mode);
+    const file = await open(half, 'wx', o.mode ?? 0o644);
     try {
       await file.writeFile(data);
-      await file.sync();
+      if (o.sync === true) await file.sync();
     } finally {
       await file.close();
     }
@@ -95,7 +104,6 @@ export async function writeDurably(path: string, data: string | Uint8Array, mode
     await rm(half, { force: true });
     throw error;
   }
-  await syncFolder(dirname(path));
 }
 
 /** Gives a finished file its final name, durably. */

@@ -17,15 +17,16 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FaultError, isId, type BootId } from '@linstock/contract';
 import type { StepOutcome } from '@linstock/core';
-import { startDetached } from './detached.ts';
+import { ensureBornIn } from './born-in.ts';
 import { isAbsence, readTextIfThere, writeDurably } from './files.ts';
 import { bootFile } from './paths.ts';
 import { bears, cgroup2Mount, pidsBearing, readKernelFile, signalPid, valuesOf, type EnvMark } from './procs.ts';
+import { Starter } from './starter.ts';
 
 export type UnitExit = {
   code: number | null;
@@ -62,14 +63,20 @@ export class Units {
   /** The folder of our cgroups; null when units are found by their mark in the environment. */
   readonly cgroup: string | null;
 
-  constructor(options: { mark: string; ends: string; cgroup: string | null }) {
+  /** runs a program in a cgroup from its birth; null where that cannot be done */
+  readonly #bornIn: string | null;
+  readonly #starter: Starter;
+
+  constructor(options: { mark: string; ends: string; cgroup: string | null; starter?: Starter }) {
+    this.#starter = options.starter ?? new Starter();
+    this.#bornIn = options.cgroup === null ? null : ensureBornIn(join(dirname(options.ends), 'born-in'));
     this.mark = options.mark;
     this.ends = options.ends;
     this.cgroup = options.cgroup;
   }
 
   /** Cgroups where we may make them, the environment mark elsewhere. */
-  static open(options: { mark: string; ends: string }): Units {
+  static open(options: { mark: string; ends: string; starter?: Starter }): Units {
     const mount = process.getuid?.() === 0 ? cgroup2Mount() : null;
     if (mount === null) return new Units({ ...options, cgroup: null });
     const cgroup = join(mount, `linstock-${options.mark}`);
@@ -101,8 +108,8 @@ export class Units {
     const cgroup = this.#cgroupOf(order.boot);
     mkdirSync(this.ends, { recursive: true });
     if (cgroup !== null) mkdirSync(cgroup, { recursive: true });
-    const start = await startDetached(
-      ['/bin/sh', keeper, order.boot, cgroup ?? '-', order.netns ?? '-', order.folder, this.ends, ...order.argv],
+    const start = await this.#starter.start(
+      [...(cgroup !== null && this.#bornIn !== null ? ([this.#bornIn, cgroup, '/bin/sh'] as const) : (['/bin/sh'] as const)), keeper, order.boot, cgroup ?? '-', order.netns ?? '-', order.folder, this.ends, ...order.argv],
       { env: { ...SURROUNDINGS, LINSTOCK_UNIT: `${this.mark}/${order.boot}` }, timeoutMs: START_TIMEOUT_MS, signal },
     );
     if ((await readTextIfThere(join(order.folder, bootFile.ran))) !== undefined) return { is: 'done' };

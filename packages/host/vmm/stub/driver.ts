@@ -20,15 +20,18 @@ export class StubVmm implements Vmm {
   readonly version = '1';
   readonly can: ReadonlySet<VmmAbility> = new Set<VmmAbility>(['pause', 'ask-off']);
   readonly #units: Units;
+  readonly #program: readonly string[];
 
-  constructor(parts: { units: Units }) {
+  /** `program` is what benches execute in place of ours; it is called in the same way. */
+  constructor(parts: { units: Units; program?: string | null }) {
     this.#units = parts.units;
+    this.#program = parts.program ? [parts.program] : ['/bin/sh', guest];
   }
 
   plan(order: LaunchOrder): LaunchPlan {
     return {
       boot: order.boot,
-      argv: ['/bin/sh', guest, order.files.kernel, order.bootArgs.join(' ')],
+      argv: [...this.#program, order.files.kernel, order.bootArgs.join(' ')],
       netns: order.vm.settings.network.kind === 'bridge' ? order.wiring.netns : null,
       commandLine: { given: order.bootArgs, addedForVmm: [], appendedByVmm: [] },
       files: [],
