@@ -79,8 +79,8 @@ export async function ensurePackages(world: InstallWorld): Promise<readonly stri
   if (ran.code !== 0) {
     // The usual reason is a package list that is absent or old; refreshing it costs nothing that a second failure would not.
     const updated = await apt(world, updateArguments, 'the package lists');
-    if (updated.code === 0) ran = await apt(world, installArguments(missing), what);
-    else ran = updated;
+    ran = await apt(world, installArguments(missing), what); // a list that cannot be fetched may be one that is not needed
+    if (ran.code !== 0 && updated.code !== 0) ran = updated; // why it could not be fetched says more than "no such package"
   }
   out.quiet();
   const still = missingPackages(await world.look());

@@ -127,10 +127,10 @@ test('the lists are refreshed only when the install failed', async () => {
 });
 
 test('what cannot be installed is a fault when nothing boots without it, and shows why', async () => {
-  const { said, result } = await install([look({ lacks: ['nft'] })], [100, 100]);
+  const { said, result } = await install([look({ lacks: ['nft'] })], [100, 100, 100]);
   expect(FaultError.is(result, 'host-lacks-tool')).toBe(true);
   expect(said).toContain('apt-get: E: Unable to locate package\n');
-  expect((await install([look({ lacks: ['zstd'] })], [100, 100])).result).toEqual([]);
+  expect((await install([look({ lacks: ['zstd'] })], [100, 100, 100])).result).toEqual([]);
 });
 
 test('a package that is not set up is said, even when the programs are there', async () => {

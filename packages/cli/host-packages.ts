@@ -88,7 +88,7 @@ export function installArguments(missing: readonly HostPackage[]): readonly stri
 
 /** It says how far it is to file 3. Not to 1: apt-get closes that file for dpkg, and then scripts of packages fail when they say something. */
 const aptOptions = ['-q', '-o', 'Dpkg::Use-Pty=0', '-o', 'APT::Status-Fd=3'] as const;
-export const updateArguments: readonly string[] = ['apt-get', ...aptOptions, 'update'];
+export const updateArguments: readonly string[] = ['apt-get', ...aptOptions, '-o', 'APT::Update::Error-Mode=any', 'update'];
 
 /** How far apt-get is, by what it wrote to its status file: the phase and its percentage. Null: it does not say. */
 export function howFar(text: string): { phase: 'downloading' | 'setting up'; percent: number } | null {

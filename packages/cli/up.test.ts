@@ -159,7 +159,7 @@ test('up: prepares, starts, boots, proves; a second one changes nothing', async 
   const first = await cli('up', '--port', '7420');
   expect(first.code).toBe(0);
   expect(done).toEqual(['start controller on 7420', 'create first']);
-  expect(first.stdout.replaceAll(/took .*?\)/g, 'took T)').replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:N').replace(/cat \S+token/, 'cat STATE/token')).toMatchInlineSnapshot(`
+  expect(first.stdout.replaceAll(/took .*?\)/g, 'took T)').replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:N').replace(/@\S+authorization/, '@STATE/authorization')).toMatchInlineSnapshot(`
     "Proof
       CONDITION    VERDICT    EXPECTED                     OBSERVED
     ✓ vmm.started  proved     qemu 7.2.19 answers          qemu 7.2.19 answers
@@ -174,7 +174,7 @@ test('up: prepares, starts, boots, proves; a second one changes nothing', async 
     ✓ proved  first: 2 of 2 conditions proved (all of it took T)
 
     api      http://127.0.0.1:N
-             curl -H "Authorization: Bearer $(cat STATE/token)" http://127.0.0.1:N/v1/vms
+             curl -H @STATE/authorization http://127.0.0.1:N/v1/vms
     vm       tiny@1 on tcg, as root, 192.168.100.2, ports 8080→192.168.100.2:8080
     advice   /dev/kvm would make boots ten times quicker
     look at  ./linstock vm list

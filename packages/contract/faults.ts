@@ -26,7 +26,7 @@ export const faults = {
     http: 401,
     family: 'auth',
     retry: 'after-change',
-    say: 'The call carries no valid token; send `Authorization: Bearer` with the text of the file `token` in the state folder.',
+    say: 'The call carries no valid token; send the header line in the file `authorization` of the state folder.',
   },
   'not-found': { http: 404, family: 'validation', retry: 'never', say: 'There is no {noun} {id}.' },
   'name-ambiguous': { http: 409, family: 'conflict', retry: 'after-change', say: 'More than one {noun} fits {name}; use the id.' },

@@ -32,7 +32,7 @@ export const goldenManifestSchema = z.object({
   requires: z.array(z.string()).meta({ description: 'kernel options that this image needs, without CONFIG_' }),
   bootArgs: z.array(z.string()).meta({ description: 'boot argument template, a token each' }),
   userspaceArgs: z.array(z.string()).meta({ description: 'keys that the kernel does not know and this image reads itself' }),
-  ports: z.array(promisedPortSchema),
+  ports: z.array(promisedPortSchema).max(16),
   agent: z.boolean(),
   madeWith: z.record(z.string(), z.string()),
 });

@@ -151,7 +151,7 @@ export const routes = {
     doc: {
       needs: 'An id or a unique name.',
       onSuccess: 'The VM as it stands.',
-      onFailure: 'A VM deleted more than a day ago is not found.',
+      onFailure: 'A VM deleted more than a week ago is not found.',
     },
   },
   'vm.wait': {

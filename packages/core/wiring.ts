@@ -25,11 +25,12 @@ export const inside = { bridge: 'br0', tap: 'tap0', uplink: 'up0' } as const;
 /** A /22: Linux numbers the ports of a bridge from 1 to 1,023 (BR_MAX_PORTS, net/bridge/br_private.h). */
 export const mostPorts = 1_021;
 
-/** First host port that user-mode networks forward from; 16 per slot. */
-const forwardBase = 21_000;
+/** Host ports of user-mode networks: 16 per slot; the mark chooses one of 24 blocks. */
+const forwardBase = 20_000;
 const forwardsPerSlot = 16;
-/** User-mode VMs share nothing, so only the range of host ports bounds them. */
-const userSlots = 500;
+const forwardBlocks = 24;
+/** User-mode VMs share nothing, so only the block of host ports bounds them. */
+const userSlots = 100;
 
 export type Subnet = { base: number; prefix: number };
 
@@ -105,9 +106,14 @@ export function wiringOf(mark: string, network: Network, slot: number, ports: re
     gateway: network.gateway,
     forwards:
       network.kind === 'user'
-        ? ports.slice(0, forwardsPerSlot).map((port, i) => ({ port, hostPort: forwardBase + slot * forwardsPerSlot + i }))
+        ? ports.slice(0, forwardsPerSlot).map((port, i) => ({ port, hostPort: blockOf(mark) + slot * forwardsPerSlot + i }))
         : [],
   };
+}
+
+/** Two installations of one user rarely share a block; where they do, QEMU says that the port is taken. */
+function blockOf(mark: string): number {
+  return forwardBase + (Number.parseInt(mark, 16) % forwardBlocks) * userSlots * forwardsPerSlot;
 }
 
 /** Where a promised port answers, seen from the host. */

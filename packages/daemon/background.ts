@@ -4,7 +4,7 @@ import { faults, FaultError } from '@linstock/contract';
 import { Paths, startDetached } from '@linstock/host';
 import { clone } from './build-info.ts';
 import { clock } from './clock.ts';
-import { readServing, type Serving } from './lock.ts';
+import { askToEnd, readServing, type Serving } from './lock.ts';
 
 /** A controller starts in half a second; making its bridge and reading its sources may take longer on a busy machine. */
 const startMs = 30_000;
@@ -65,15 +65,9 @@ export async function startInBackground(options: {
     serving.abort();
   }
   // nobody waits for it any more: a controller that came up a moment later would be one that nobody knows of
-  if (!anothers) await endStarted(stateFolder);
+  if (!anothers) await askToEnd(new Paths(stateFolder));
   signal.throwIfAborted();
   throw new FaultError('daemon-unreachable', { url: stateFolder, hint: (await lastWords(errors)) ?? `it did not answer; ${join(stateFolder, 'controller.log')} may say why` });
-}
-
-/** Ends a controller of ours that has taken the folder, if there is one yet. */
-async function endStarted(stateFolder: string): Promise<void> {
-  const serving = await readServing(new Paths(stateFolder));
-  if (serving) process.kill(serving.pid, 'SIGTERM');
 }
 
 async function lastWords(path: string): Promise<string | null> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { chmod } from 'node:fs/promises';
 import { z } from 'zod';
-import { ensureFolder, Paths, readIfThere, writeDurably } from '@linstock/host';
+import { ensureFolder, isThere, Paths, readTextIfThere, writeFirst } from '@linstock/host';
 
 const schema = z.strictObject({
   id: z.string(),
@@ -11,24 +11,27 @@ const schema = z.strictObject({
 /** Who this installation is: the mark stands in the name of everything it makes on the host. */
 export type Installation = z.infer<typeof schema> & { paths: Paths; token: string };
 
-/** Opens the state folder, or makes it. Repeating is harmless; two at once agree, since files appear by rename. */
+/** Opens the state folder, or makes it. Repeating is harmless; of two that make it at once the first to rename wins, and both use that one. */
 export async function openInstallation(stateFolder: string, now: number): Promise<Installation> {
   const paths = new Paths(stateFolder);
-  await ensureFolder(stateFolder);
-  const known = await readIfThere(paths.installation);
-  const installation = known === undefined ? await makeInstallation(paths, now) : schema.parse(JSON.parse(known.toString('utf8')));
-  const tokenPath = join(stateFolder, 'token');
-  let token = (await readIfThere(tokenPath))?.toString('utf8').trim();
-  if (!token) {
-    token = randomBytes(24).toString('base64url');
-    await writeDurably(tokenPath, `${token}\n`, 0o600);
+  if (!(await isThere(stateFolder))) {
+    await ensureFolder(stateFolder);
+    await chmod(stateFolder, 0o700); // disks, consoles and the database are nobody else's business
   }
-  return { ...installation, paths, token };
+  const installation = schema.parse(JSON.parse(await firstWritten(paths.installation, () => makeInstallation(now))));
+  const header = await firstWritten(paths.authorization, () => `Authorization: Bearer ${randomBytes(24).toString('base64url')}`);
+  return { ...installation, paths, token: header.trim().replace('Authorization: Bearer ', '') };
 }
 
-async function makeInstallation(paths: Paths, now: number): Promise<z.infer<typeof schema>> {
+/** The text of a file, made now if nobody has made it before. */
+async function firstWritten(path: string, make: () => string): Promise<string> {
+  const known = await readTextIfThere(path);
+  if (known !== undefined) return known;
+  await writeFirst(path, `${make()}\n`, 0o600);
+  return (await readTextIfThere(path)) ?? '';
+}
+
+function makeInstallation(now: number): string {
   const id = randomBytes(16).toString('hex');
-  const made = { id, mark: id.slice(0, 4), createdAt: now };
-  await writeDurably(paths.installation, `${JSON.stringify(made)}\n`, 0o600);
-  return made;
+  return JSON.stringify({ id, mark: id.slice(0, 4), createdAt: now });
 }

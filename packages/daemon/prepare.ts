@@ -18,6 +18,7 @@ export type Prepared = {
 
 /** State folder, probe boot and the golden image `tiny`: makes true what is not yet; quick and without effect the second time. */
 export async function prepare(o: PrepareOptions): Promise<Prepared> {
+  process.umask(0o077); // what is made here is for its owner only
   const config = { ...readConfig(o.environment), stateFolder: o.stateFolder };
   const { paths } = await openInstallation(o.stateFolder, clock.now());
   o.progress({ name: 'see what this host can do (a probe boot)' });

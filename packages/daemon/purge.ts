@@ -1,13 +1,23 @@
 import { readdir, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { BootId } from '@linstock/contract';
+import { FaultError, type BootId } from '@linstock/contract';
 import { BridgeNetworks, isThere, Paths, removeTree, Units } from '@linstock/host';
 import { clock } from './clock.ts';
 import { openInstallation } from './installation.ts';
-import { lockFolder, readServing } from './lock.ts';
+import { askToEnd, lockFolder } from './lock.ts';
 import type { Progress } from './prepare.ts';
 
 const stopMs = 20_000;
+
+/** The lock, or null while a controller holds it. */
+async function heldByNobody(paths: Paths): Promise<{ release(): Promise<void> } | null> {
+  try {
+    return await lockFolder(paths);
+  } catch (error) {
+    if (FaultError.is(error, 'daemon-already-running')) return null;
+    throw error;
+  }
+}
 
 /** Ends the controller of a folder and waits until it has let go of it. VMs go on running. */
 export async function stop(o: { stateFolder: string; signal: AbortSignal }): Promise<{ stopped: boolean }> {
@@ -16,16 +26,12 @@ export async function stop(o: { stateFolder: string; signal: AbortSignal }): Pro
   const until = clock.now() + stopMs;
   let asked = false;
   for (;;) {
-    const lock = await lockFolder(paths).catch(() => null); // held: the controller is still there
+    const lock = await heldByNobody(paths);
     if (lock) {
       await lock.release();
       return { stopped: asked };
     }
-    const serving = await readServing(paths);
-    if (serving && !asked) {
-      process.kill(serving.pid, 'SIGTERM');
-      asked = true;
-    }
+    if (!asked) asked = await askToEnd(paths);
     if (clock.now() > until || o.signal.aborted) return lockFolder(paths).then((l) => l.release().then(() => ({ stopped: true })));
     await clock.sleep(50, o.signal);
   }
@@ -70,8 +76,8 @@ function isInstalled(stateFolder: string): Promise<boolean> {
  * own in it. The file with the mark goes last, so that an interrupted purge can be repeated.
  */
 async function removeState(paths: Paths): Promise<void> {
-  const ours = [paths.database, paths.lock, paths.serving, paths.log, paths.images, paths.disks, paths.network, paths.hostFacts, paths.boots, paths.ends];
-  const names = new Set([...ours.map((path) => basename(path)), 'token', 'controller.err', 'born-in']);
+  const ours = [paths.database, paths.lock, paths.serving, paths.authorization, paths.log, paths.images, paths.disks, paths.network, paths.hostFacts, paths.boots, paths.ends];
+  const names = new Set([...ours.map((path) => basename(path)), 'controller.err', 'born-in']);
   const companion = /(-wal|-shm|-journal|\.half)$/;
   for (const name of await readdir(paths.state)) if (names.has(name.replace(companion, ''))) await removeTree(join(paths.state, name));
   await removeTree(`${paths.installation}.half`);

@@ -15,9 +15,11 @@ export type ServeOptions = { stateFolder: string; listen: { host: string; port: 
 /** Runs the controller in the foreground until the signal fires. Throws a fault when it cannot; rejects on a bug. */
 export async function serve(options: ServeOptions): Promise<void> {
   closeInheritedFiles();
+  process.umask(0o077); // what a controller writes is for its owner only
   const config: Config = { ...readConfig(options.environment), stateFolder: options.stateFolder };
   const paths = new Paths(config.stateFolder);
   const lock = await starting(() => ensureFolder(config.stateFolder).then(() => lockFolder(paths)));
+  await rm(paths.serving, { force: true }); // of one that was killed: nobody serves here yet
   const log = pino({ base: null }, pino.destination({ dest: paths.log, sync: false, mkdir: true }));
   try {
     const controller = await starting(async () => {
@@ -25,7 +27,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       return openController(config, facts, log);
     });
     const app = buildApp({
-      handlers: controller.handlers, version: controller.version, token: controller.token, now: clock.now,
+      handlers: controller.handlers, version: controller.version, token: controller.token, now: clock.now, stopping: options.signal,
       nextRequestId: () => ids.next('evt', clock.now()).replace('evt_', 'req_'),
       log: ({ error, ...entry }) => (error === undefined ? log.info(entry, 'request') : log.error({ ...entry, err: error }, 'bug')),
     });

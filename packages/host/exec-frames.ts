@@ -5,7 +5,7 @@ import type { GuestExec } from './guest/exec.ts';
  * Both outputs of a process in the guest as one stream of frames, in the order in which they arrive, then its exit.
  * A reader that goes away kills the process: nobody is left to want it.
  */
-export async function* execFrames(exec: GuestExec, signal: AbortSignal): AsyncGenerator<ExecFrame> {
+export async function* execFrames(vm: string, exec: GuestExec, signal: AbortSignal): AsyncGenerator<ExecFrame> {
   const stop = (): void => exec.kill('KILL');
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -27,7 +27,7 @@ export async function* execFrames(exec: GuestExec, signal: AbortSignal): AsyncGe
       ask(of);
     }
     const end = await exec.exit;
-    if (end.is === 'lost') yield { fault: { code: 'agent-absent', data: { why: end.detail } } };
+    if (end.is === 'lost') yield { fault: { code: 'agent-absent', data: { id: vm, why: end.detail } } };
     else
       yield {
         exit: { code: end.is === 'exited' ? end.code : null, signal: end.is === 'signalled' ? end.signal : null, timedOut: end.timedOut },

@@ -457,6 +457,6 @@ export class LocalHost implements Host {
     });
     if (answer.is === 'refused') throw new FaultError('exec-failed', { hint: `${answer.code}: ${answer.message}` });
     if (answer.is !== 'ok') throw new FaultError('agent-absent', { id: vm.name, why: `the exec was not answered (${answer.is})` });
-    return execFrames(answer.value, signal);
+    return execFrames(vm.name, answer.value, signal);
   }
 }

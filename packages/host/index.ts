@@ -8,7 +8,7 @@ export { BridgeNetworks } from './network/network.ts';
 export { surveyHost } from './survey.ts';
 export { closeInheritedFiles, startDetached } from './tools/detached.ts';
 export { exec, execOk, succeeded, describeFailure } from './tools/exec.ts';
-export { ensureFolder, isThere, listFolder, readIfThere, readTextIfThere, removeTree, writeDurably } from './tools/files.ts';
+export { ensureFolder, isThere, listFolder, readIfThere, readTextIfThere, removeTree, writeDurably, writeFirst } from './tools/files.ts';
 export { bootFile, Paths } from './tools/paths.ts';
 export { staticProgram } from './tools/born-in.ts';
 export { Starter } from './tools/starter.ts';

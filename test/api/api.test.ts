@@ -224,6 +224,49 @@ describe('reading', () => {
   });
 });
 
+describe('what was deleted', () => {
+  beforeEach(async () => {
+    await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    await send('DELETE', '/v1/vms/web?until=deleted', undefined, wait);
+  });
+
+  it('gives its name back, and is listed only when asked for', async () => {
+    expect((await send('GET', '/v1/vms?name=web')).body).toMatchObject({ items: [] });
+    expect((await send('GET', '/v1/vms?name=web&deleted=true')).body).toMatchObject({ items: [{ state: 'deleted' }] });
+    const again = await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    expect(vmOf(again).state).toBe('running');
+    expect((await send('GET', '/v1/vms/web')).body).toMatchObject({ id: vmOf(again).id });
+  });
+
+  it('may be deleted again, and then nothing has to be done', async () => {
+    const again = await send('DELETE', '/v1/vms/web');
+    expect(again).toMatchObject({ status: 202, body: { operation: null, vm: { state: 'deleted' } } });
+    expect(again.headers).not.toHaveProperty('location');
+  });
+
+  it('keeps its boots, and shows nobody else\'s console', async () => {
+    const { items } = (await send('GET', '/v1/boots?vm=web')).body as { items: { id: string }[] };
+    expect((await send('GET', `/v1/vms/web/console?boot=${items[0]?.id}`)).body).toBe('hello');
+    await send('POST', '/v1/vms?until=verified', { name: 'other' }, wait);
+    expect(problemOf(await send('GET', `/v1/vms/other/console?boot=${items[0]?.id}`)).code).toBe('not-found');
+    expect(problemOf(await send('GET', '/v1/boots?vm=vm_nosuch')).code).toBe('not-found');
+  });
+});
+
+it('does not let a proof undo a pause', async () => {
+  await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+  await send('POST', '/v1/vms/web/actions/pause', {});
+  expect(problemOf(await send('POST', '/v1/vms/web/actions/verify', {})).code).toBe('vm-state-forbids');
+  expect(problemOf(await send('GET', '/v1/vms/web/wait?until=running&timeout=60'))).toMatchObject({ code: 'goal-unreachable' });
+});
+
+it('begins nothing new while it stops', async () => {
+  const stopping = await simApi({ stopping: AbortSignal.abort() });
+  const reply = await stopping.app.inject({ url: '/v1/vms' });
+  expect([reply.statusCode, reply.json()]).toMatchObject([503, { code: 'shutting-down', retry: 'later' }]);
+  await stopping.close();
+});
+
 it('needs the token for everything but health', async () => {
   const guarded = await simApi({ token: 'secret' });
   const ask = async (url: string, headers: Record<string, string> = {}): Promise<number> => (await guarded.app.inject({ url, headers })).statusCode;

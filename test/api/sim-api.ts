@@ -7,7 +7,7 @@ import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } fr
  * The API as a function, over the real store, the real engine and the simulated host. Time moves when a test says so,
  * except that waiting requests drive the engine themselves: a wait that nobody works for would never end.
  */
-export async function simApi(options: { token?: string; subnet?: string } = {}) {
+export async function simApi(options: { token?: string; subnet?: string; stopping?: AbortSignal } = {}) {
   const world = new SimWorld();
   const ids = testIds();
   const store: Store = await openStore({ url: 'sqlite::memory:', ids, random: () => 0.5 });
@@ -43,7 +43,7 @@ export async function simApi(options: { token?: string; subnet?: string } = {}) 
   let requests = 0;
   const bugs: unknown[] = [];
   const app = buildApp({
-    handlers: handlersOf(parts), version: '0.0.0', token: options.token ?? null, now: () => now,
+    handlers: handlersOf(parts), version: '0.0.0', token: options.token ?? null, now: () => now, stopping: options.stopping ?? new AbortController().signal,
     nextRequestId: () => `req_${(requests += 1)}`,
     log: ({ error }) => {
       if (error !== undefined) bugs.push(error);

@@ -37,7 +37,8 @@ export function upCommand(load: () => Promise<DaemonFace>): Command {
       const { port } = options;
       if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535))
         throw new UsageError(`--port ${port}: a number from 1 to 65535`);
-      const daemon = await load();
+      tools.out.progress({ name: 'looking at this host' });
+      const daemon = await load(); // a second on a slow machine, the first time
       return options.once ? once(daemon, options, tools) : stay(daemon, options, tools);
     },
   });
@@ -192,7 +193,7 @@ export function upPage(
     '',
     ...page(
       [
-        ['api', [facts.url, `curl -H "Authorization: Bearer $(cat ${shellWord(join(facts.stateFolder, 'token'))})" ${facts.url}/v1/vms`]],
+        ['api', [facts.url, `curl -H @${shellWord(join(facts.stateFolder, 'authorization'))} ${facts.url}/v1/vms`]],
         [
           'vm',
           `${vm.golden.name}@${vm.golden.version} on ${prepared.accelerator}, ${prepared.root ? 'as root' : 'as an ordinary user'}, ${vm.address ?? 'no address'}, ports ${reachOf(vm)}`,

@@ -17,6 +17,8 @@ export type AppParts = {
   nextRequestId(): string;
   log(entry: { requestId: string; method: string; path: string; status: number; ms: number; error?: unknown }): void;
   now(): number;
+  /** fires when the controller stops: from then on nothing new is begun */
+  stopping: AbortSignal;
 };
 
 /** Largest request body: boot arguments and exec environments are small. */
@@ -31,6 +33,7 @@ export function buildApp(parts: AppParts): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     started.set(request, parts.now());
     void reply.header('x-request-id', request.id);
+    if (parts.stopping.aborted) throw new FaultError('shutting-down');
   });
   app.addHook('onResponse', async (request, reply) => {
     parts.log({ requestId: request.id, method: request.method, path: request.url, status: reply.statusCode, ms: parts.now() - (started.get(request) ?? parts.now()) });

@@ -19,6 +19,8 @@ export async function* eventStream(parts: Pick<Parts, 'store' | 'sleep' | 'now'>
     from.signal.addEventListener('abort', stop, { once: true });
     try {
       const events = await parts.store.read((tx) => tx.events({ after, limit: page, ...(from.subject === undefined ? {} : { subject: from.subject }) }));
+      // compacted past a reader that was too slow: ended, so that it comes again and is told (410) instead of getting a hole
+      if (after > 0 && (await parts.store.read((tx) => tx.eventBounds())).oldest > after + 1) return;
       for (const event of events) {
         after = event.seq;
         quietSince = parts.now();

@@ -1,4 +1,4 @@
-import { FaultError, type VmId } from '@linstock/contract';
+import { FaultError } from '@linstock/contract';
 import { stateOf } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
@@ -14,7 +14,7 @@ type OtherHandlers = Pick<
 >;
 
 export function otherHandlers(parts: Parts): OtherHandlers {
-  const { store, host, now, build } = parts;
+  const { store, host, build } = parts;
   return {
     'health.show': async () => {
       const vms = await store.read((tx) => tx.vms());
@@ -24,7 +24,7 @@ export function otherHandlers(parts: Parts): OtherHandlers {
     },
     'boot.list': async ({ query }) => {
       const records = await store.read(async (tx) => {
-        const vm = query.vm === undefined ? {} : { vm: query.vm.startsWith('vm_') ? (query.vm as VmId) : (await find(tx, query.vm, now())).id };
+        const vm = query.vm === undefined ? {} : { vm: (await find(tx, query.vm)).id };
         return tx.boots({ ...vm, limit: query.limit });
       });
       return document<'boot.list'>({ items: await Promise.all(records.map(async (r) => bootView(r, await host.bootDetails(r)))) });

@@ -12,9 +12,11 @@ type VmHandlers = Pick<
   Handlers,
   'vm.create' | 'vm.list' | 'vm.show' | 'vm.wait' | 'vm.proof' | 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete' | 'vm.exec' | 'vm.console'
 >;
+/** What a wish made: the VM, and the operation that moves it; none when what was wished for is there already. */
+type Wished = { vm: VmId; operation: OperationId | null };
 type Action = 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete';
 
-/** A day: deleted VMs can be observed as such, and answers to idempotency keys are kept. */
+/** How long answers to idempotency keys are kept. */
 const dayMs = 86_400_000;
 
 const wishes: Record<Action, { action: VmAction; wish: Wish; reprove?: true }> = {
@@ -36,7 +38,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
   };
 
   /** The reply to a wish: at once, or when the goal is reached, or when it cannot be any more, or when the wait is over. */
-  const wished = async (id: VmId, operation: OperationId, goal: Goal, caller: Caller, status: number, replayed: boolean): Promise<{ body: Reply<'vm.create'>; status: number; etag: number; headers: Record<string, string> }> => {
+  const wished = async (id: VmId, operation: OperationId | null, goal: Goal, caller: Caller, status: number, replayed: boolean): Promise<{ body: Reply<'vm.create'>; status: number; etag: number; headers: Record<string, string> }> => {
     const { reach } = await waitFor(parts, id, goal, caller.waitMs, caller.signal);
     return store.read(async (tx) => {
       const vm = await tx.vm(id);
@@ -45,10 +47,10 @@ export function vmHandlers(parts: Parts): VmHandlers {
       return {
         status: pending ? 202 : status,
         etag: vm.version,
-        headers: { location: `/v1/operations/${operation}`, ...(replayed ? { 'idempotent-replayed': 'true' } : {}) },
+        headers: { ...(operation ? { location: `/v1/operations/${operation}` } : {}), ...(replayed ? { 'idempotent-replayed': 'true' } : {}) },
         body: {
           vm: await view(tx, vm),
-          operation: (await tx.operation(operation)) ?? null,
+          operation: operation ? ((await tx.operation(operation)) ?? null) : null,
           goal: { is: reach.is, why: reach.is === 'unreachable' ? reach.why : null },
         },
       };
@@ -56,12 +58,12 @@ export function vmHandlers(parts: Parts): VmHandlers {
   };
 
   /** Runs `work` once per idempotency key; the key is written in the same transaction as what it stands for. */
-  const once = async (caller: Caller, why: string, work: (tx: Tx) => Promise<{ vm: VmId; operation: OperationId }>): Promise<{ vm: VmId; operation: OperationId; replayed: boolean }> =>
+  const once = async (caller: Caller, why: string, work: (tx: Tx) => Promise<Wished>): Promise<Wished & { replayed: boolean }> =>
     store.write(why, async (tx) => {
       if (caller.once) {
         const before = await tx.answer(caller.once.scope, now());
         if (before && before.bodyHash !== caller.once.bodyHash) throw new FaultError('idempotency-key-reused', { key: caller.once.key });
-        if (before) return { ...(before.body as { vm: VmId; operation: OperationId }), replayed: true };
+        if (before) return { ...(before.body as Wished), replayed: true };
       }
       const made = await work(tx);
       if (caller.once) await tx.keepAnswer(caller.once.scope, { bodyHash: caller.once.bodyHash, status: 202, body: made }, now() + dayMs);
@@ -73,16 +75,17 @@ export function vmHandlers(parts: Parts): VmHandlers {
     async (call: { params: { id: string }; query: { until?: Goal | undefined } }, caller: Caller): Promise<Answer<N>> => {
       const { action, wish, reprove } = wishes[name];
       const made = await once(caller, `${name} ${call.params.id}`, async (tx) => {
-        const vm = await find(tx, call.params.id, now());
+        const vm = await find(tx, call.params.id);
         if (caller.ifMatch !== null && caller.ifMatch !== vm.version) throw new FaultError('version-stale', { given: caller.ifMatch, current: vm.version });
         const operation = ids.next('op', now());
         if (vm.wish === 'absent') {
           // deleting is legal from every state, and again
           if (action !== 'delete') throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state: stateOf(vm) });
-          return { vm: vm.id, operation: (await tx.operationOf(vm.id))?.id as OperationId ?? operation };
+          return { vm: vm.id, operation: ((await tx.operationOf(vm.id))?.id as OperationId | undefined) ?? null };
         }
         const state = stateOf(vm);
-        if (!allowedIn[state].includes(action)) throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
+        const standing = reprove && vm.wish !== 'running'; // a proof must not undo a pause that somebody just asked for
+        if (standing || !allowedIn[state].includes(action)) throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
         if (action === 'start') await refuseFull(tx, vm.settings.network);
         await tx.wish(vm.id, wish, { by: caller.who, operation, kind: name, now: now(), ...(reprove ? { reprove } : {}) });
         return { vm: vm.id, operation };
@@ -105,20 +108,21 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.list': async ({ query }) => {
       return store.read(async (tx) => {
         const { newest } = await tx.eventBounds();
-        const goneAfter = query.deleted === 'true' ? { goneAfter: now() - dayMs } : {};
+        const deleted = query.deleted === 'true';
+        const goneAfter = deleted ? { goneAfter: 0 } : {};
         const after = query.after === undefined ? {} : { after: query.after as VmId };
-        const vms = query.name === undefined ? await tx.vms({ limit: query.limit + 1, ...goneAfter, ...after }) : await tx.vmsNamed(query.name);
+        const vms = query.name === undefined ? await tx.vms({ limit: query.limit + 1, ...goneAfter, ...after }) : (await tx.vmsNamed(query.name)).filter((vm) => deleted || vm.phase !== 'gone');
         const items = await Promise.all(vms.slice(0, query.limit).map((vm) => view(tx, vm)));
         return document<'vm.list'>({ items, next: vms.length > query.limit ? (items.at(-1)?.id ?? null) : null, seq: newest });
       });
     },
     'vm.show': async ({ params }) =>
       store.read(async (tx) => {
-        const vm = await find(tx, params.id, now());
+        const vm = await find(tx, params.id);
         return document<'vm.show'>(await view(tx, vm), { etag: vm.version });
       }),
     'vm.wait': async ({ params, query }, caller) => {
-      const { id } = await store.read((tx) => find(tx, params.id, now()));
+      const { id } = await store.read((tx) => find(tx, params.id));
       const { vm, reach } = await waitFor(parts, id, query.until, query.timeout * 1000, caller.signal);
       if (reach.is === 'unreachable') throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why });
       if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: params.id });
@@ -126,7 +130,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
     },
     'vm.proof': async ({ params }) =>
       store.read(async (tx) => {
-        const vm = await find(tx, params.id, now());
+        const vm = await find(tx, params.id);
         const boot = vm.claim ? await tx.boot(vm.claim.id) : (await tx.boots({ vm: vm.id, limit: 1 }))[0];
         return document<'vm.proof'>({ vm: await view(tx, vm), boot: boot?.id ?? null, proof: boot?.proof ?? null });
       }),
@@ -137,7 +141,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.verify': act('vm.verify'),
     'vm.delete': act('vm.delete'),
     'vm.exec': async ({ params, body }, caller) => {
-      const vm = await store.read((tx) => find(tx, params.id, now()));
+      const vm = await store.read((tx) => find(tx, params.id));
       const state = stateOf(vm);
       if (!allowedIn[state].includes('exec')) throw new FaultError('vm-state-forbids', { action: 'exec', allowed: statesFor('exec'), id: vm.name, state });
       const frames = await host.exec(vm, body, caller.signal);
@@ -145,8 +149,9 @@ export function vmHandlers(parts: Parts): VmHandlers {
     },
     'vm.console': async ({ params, query }, caller) => {
       const boot = await store.read(async (tx) => {
-        if (query.boot !== undefined) return tx.boot(query.boot);
-        const vm = await find(tx, params.id, now());
+        const vm = await find(tx, params.id);
+        const asked = query.boot === undefined ? undefined : await tx.boot(query.boot);
+        if (query.boot !== undefined) return asked?.vm === vm.id ? asked : undefined;
         return (await tx.boots({ vm: vm.id, limit: 1 }))[0];
       });
       if (boot === undefined) throw new FaultError('not-found', { noun: 'boot of', id: query.boot ?? params.id });
@@ -179,17 +184,17 @@ async function refuseFull(tx: Reader, network: Network): Promise<void> {
   if ((await tx.leases(network.index)).length >= slots) throw new FaultError('network-full', { network: network.name, slots });
 }
 
-/** By id, or by a name that one VM bears; when none does, the one that was deleted last. */
-export async function find(tx: Reader, given: string, now: number): Promise<Vm> {
+/** By id, or by a name that one VM bears. A deleted one is found as such until the store forgets it. */
+export async function find(tx: Reader, given: string): Promise<Vm> {
   if (isId('vm', given)) {
     const vm = await tx.vm(given);
-    if (vm && !(vm.phase === 'gone' && vm.createdAt < now - dayMs * 7)) return vm;
+    if (vm) return vm;
     throw new FaultError('not-found', { noun: 'VM', id: given });
   }
   const [vm, other] = await tx.vmsNamed(given);
-  if (other && other.phase !== 'gone') throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
   if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: given });
-  return vm;
+  if (other && vm.phase !== 'gone') throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
+  return vm; // of deleted ones of that name the newest
 }
 
 function statesFor(action: VmAction): string {

@@ -3,7 +3,7 @@
  * are synced); absence is a value; removing what is not there is fine.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { execOk } from './exec.ts';
 
@@ -103,6 +103,20 @@ export async function writeWhole(path: string, data: string | Uint8Array, o: { m
   } catch (error) {
     await rm(half, { force: true });
     throw error;
+  }
+}
+
+/** Like writeDurably, but the first one wins: a file that is there already stays as it is. */
+export async function writeFirst(path: string, data: string, mode = 0o644): Promise<void> {
+  const half = `${path}.${process.pid}.half`;
+  await writeDurably(half, data, mode);
+  try {
+    await link(half, path); // fails where a name exists, and a rename would not
+    await syncFolder(dirname(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    await rm(half, { force: true });
   }
 }
 

@@ -12,6 +12,10 @@ export class Paths {
   get installation(): string {
     return join(this.state, 'installation.json');
   }
+  /** the header line that every call but health needs: `curl -H @FILE`, so that the token is on no command line */
+  get authorization(): string {
+    return join(this.state, 'authorization');
+  }
   get lock(): string {
     return join(this.state, 'daemon.lock');
   }
