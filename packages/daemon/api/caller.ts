@@ -1,5 +1,3 @@
-import type { Goal } from '@linstock/contract';
-
 /** Who calls, and how they want the answer. Made once per request, at the border. */
 export type Caller = {
   who: string;
@@ -16,5 +14,3 @@ export type Caller = {
   lastEventId: number | null;
   wantsStream: boolean;
 };
-
-export const noGoal: Goal = 'accepted';
