@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { commonFaults, faults, isId, makeId, openApi, routes, sentenceOf, type Route } from './index.ts';
 
-const document = openApi('1.2.3') as { paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>; components: object };
+const document = openApi('1.2.3') as {
+  paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>;
+  components: object;
+};
 
 /** Every `$ref` in a document. */
 function refsOf(value: unknown): string[] {
@@ -19,20 +22,27 @@ describe('openApi', () => {
   it('names each fault that a route may answer under its status', () => {
     for (const [name, route] of Object.entries(routes) as [string, Route][]) {
       const operation = document.paths[route.path.replaceAll(/:(\w+)/g, '{$1}')]?.[route.method.toLowerCase()];
-      for (const code of [...commonFaults, ...route.faults]) expect(Object.keys(operation?.responses ?? {}), `${name} ${code}`).toContain(String(faults[code].http));
+      for (const code of [...commonFaults, ...route.faults])
+        expect(Object.keys(operation?.responses ?? {}), `${name} ${code}`).toContain(String(faults[code].http));
     }
   });
 
   it('refers to nothing that is not there, and to nothing that is only a reference itself', () => {
     for (const ref of refsOf(document)) {
-      const target = ref.slice(2).split('/').reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], document);
+      const target = ref
+        .slice(2)
+        .split('/')
+        .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], document);
       expect(target, ref).toBeTypeOf('object');
       expect(target, ref).not.toHaveProperty('$ref');
     }
   });
 
   it('refuses unknown fields in requests and allows added ones in replies', () => {
-    const created = document.paths['/v1/vms']?.['post'] as unknown as { requestBody: { content: Record<string, { schema: { additionalProperties?: boolean } }> }; responses: Record<string, { content: Record<string, { schema: { additionalProperties?: boolean } }> }> };
+    const created = document.paths['/v1/vms']?.['post'] as unknown as {
+      requestBody: { content: Record<string, { schema: { additionalProperties?: boolean } }> };
+      responses: Record<string, { content: Record<string, { schema: { additionalProperties?: boolean } }> }>;
+    };
     expect(created.requestBody.content['application/json']?.schema.additionalProperties).toBe(false);
     expect(created.responses['201']?.content['application/json']?.schema).not.toHaveProperty('additionalProperties');
   });
@@ -46,7 +56,9 @@ describe('faults', () => {
     }
   });
   it('fill in what they know', () => {
-    expect(sentenceOf({ code: 'vm-state-forbids', data: { action: 'start', allowed: 'stopped', id: 'web', state: 'running' } })).toBe('start needs a VM that is stopped; web is running.');
+    expect(sentenceOf({ code: 'vm-state-forbids', data: { action: 'start', allowed: 'stopped', id: 'web', state: 'running' } })).toBe(
+      'start needs a VM that is stopped; web is running.',
+    );
   });
 });
 
@@ -59,6 +71,7 @@ describe('ids', () => {
     expect(a < b).toBe(true);
   });
   it('are not made of anything else', () => {
-    for (const text of ['', 'vm_', 'vm_01', 'vm_../../etc', `vm_${'u'.repeat(26)}`, `vm_${'0'.repeat(27)}`]) expect(isId('vm', text), text).toBe(false);
+    for (const text of ['', 'vm_', 'vm_01', 'vm_../../etc', `vm_${'u'.repeat(26)}`, `vm_${'0'.repeat(27)}`])
+      expect(isId('vm', text), text).toBe(false);
   });
 });

@@ -39,12 +39,26 @@ export async function startInBackground(options: {
   if (running) return { url: running.url, pid: running.pid, already: true };
   const errors = join(stateFolder, 'controller.err');
   await rm(errors, { force: true }); // the last words of an earlier one would be taken for those of this one
-  const env = Object.fromEntries(Object.entries(options.environment).filter(([key, value]) => value !== undefined && /^(LINSTOCK_|PATH$|HOME$|LANG$|TMPDIR$)/.test(key))) as Record<string, string>;
-  const argv = [process.execPath, join(clone, 'packages/cli/main.ts'), 'serve', '--port', String(options.port), '--errors-to', errors] as const;
+  const env = Object.fromEntries(
+    Object.entries(options.environment).filter(([key, value]) => value !== undefined && /^(LINSTOCK_|PATH$|HOME$|LANG$|TMPDIR$)/.test(key)),
+  ) as Record<string, string>;
+  const argv = [
+    process.execPath,
+    join(clone, 'packages/cli/main.ts'),
+    'serve',
+    '--port',
+    String(options.port),
+    '--errors-to',
+    errors,
+  ] as const;
   // its standard output stays open as long as it lives: what ends the wait is that its health answers
   const serving = new AbortController();
   const whole = AbortSignal.any([signal, serving.signal]);
-  const start = startDetached(argv as unknown as [string, ...string[]], { env: { ...env, LINSTOCK_STATE: stateFolder }, timeoutMs: startMs, signal: whole });
+  const start = startDetached(argv as unknown as [string, ...string[]], {
+    env: { ...env, LINSTOCK_STATE: stateFolder },
+    timeoutMs: startMs,
+    signal: whole,
+  });
   let left = start.then((how) => (how.is === 'late' ? null : how));
   let anothers = false;
   const until = clock.now() + startMs;
@@ -67,7 +81,10 @@ export async function startInBackground(options: {
   // nobody waits for it any more: a controller that came up a moment later would be one that nobody knows of
   if (!anothers) await askToEnd(new Paths(stateFolder));
   signal.throwIfAborted();
-  throw new FaultError('daemon-unreachable', { url: stateFolder, hint: (await lastWords(errors)) ?? `it did not answer; ${join(stateFolder, 'controller.log')} may say why` });
+  throw new FaultError('daemon-unreachable', {
+    url: stateFolder,
+    hint: (await lastWords(errors)) ?? `it did not answer; ${join(stateFolder, 'controller.log')} may say why`,
+  });
 }
 
 async function lastWords(path: string): Promise<string | null> {

@@ -32,7 +32,9 @@ export class SourceDigest {
 
   async read(): Promise<string> {
     const root = join(clone, 'packages');
-    const files = (await readdir(root, { recursive: true })).filter((f) => /\.(ts|json)$/.test(f) && !f.includes('node_modules') && !f.endsWith('.test.ts')).toSorted();
+    const files = (await readdir(root, { recursive: true }))
+      .filter((f) => /\.(ts|json)$/.test(f) && !f.includes('node_modules') && !f.endsWith('.test.ts'))
+      .toSorted();
     const whole = createHash('sha256');
     for (const file of files) whole.update(`${file} ${await this.#digestOf(join(root, file))}\n`);
     return whole.digest('hex').slice(0, 16);
@@ -43,7 +45,9 @@ export class SourceDigest {
     const stamp = `${size} ${mtimeMs}`;
     const known = this.#known.get(path);
     if (known?.stamp === stamp) return known.digest;
-    const digest = createHash('sha256').update(await readFile(path)).digest('hex');
+    const digest = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
     this.#known.set(path, { stamp, digest });
     return digest;
   }

@@ -7,14 +7,20 @@ import { clone } from './build-info.ts';
 /** The only reader of settings from the environment. Unknown LINSTOCK_ names are refused: a typo must not vanish. */
 const schema = z.strictObject({
   LINSTOCK_STATE: z.string().min(1).optional(),
-  LINSTOCK_SUBNET: z.string().refine((text) => parseSubnet(text) !== null, 'must be an IPv4 network such as 192.168.100.0/24, /8 to /30').optional(),
+  LINSTOCK_SUBNET: z
+    .string()
+    .refine((text) => parseSubnet(text) !== null, 'must be an IPv4 network such as 192.168.100.0/24, /8 to /30')
+    .optional(),
   /** `qemu`, `stub` (tests and benches) */
   LINSTOCK_VMM: z.enum(['qemu', 'stub']).optional(),
   /** what the stub executes in place of a VMM (benches) */
   LINSTOCK_STUB: z.string().startsWith('/', 'must be an absolute path').optional(),
   LINSTOCK_QEMU: z.string().startsWith('/', 'must be an absolute path').optional(),
   LINSTOCK_ACCELERATOR: z.enum(['kvm', 'tcg']).optional(),
-  LINSTOCK_EGRESS_PROBE: z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port').optional(),
+  LINSTOCK_EGRESS_PROBE: z
+    .string()
+    .regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port')
+    .optional(),
   /** slots of the network that are made ahead of need */
   LINSTOCK_SPARES: z.coerce.number().int().min(0).max(100).optional(),
   LINSTOCK_NETWORK: z.enum(['bridge', 'user']).optional(),
@@ -42,7 +48,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const ours = Object.fromEntries(Object.entries(environment).filter(([key, value]) => key.startsWith('LINSTOCK_') && value !== undefined));
   const result = schema.safeParse(ours);
   if (!result.success) {
-    const problems = result.error.issues.map((i) => (i.code === 'unrecognized_keys' ? `${i.keys.join(', ')} is not a setting of Linstock` : `${i.path.join('.')}: ${i.message}`));
+    const problems = result.error.issues.map((i) =>
+      i.code === 'unrecognized_keys' ? `${i.keys.join(', ')} is not a setting of Linstock` : `${i.path.join('.')}: ${i.message}`,
+    );
     throw new FaultError('request-invalid', { problems: `in the environment, ${problems.join('; ')}` });
   }
   const e = result.data;

@@ -1,4 +1,4 @@
-import { FaultError, type HostFacts, type HostId, type Network } from '@linstock/contract';
+import { type HostFacts, type HostId, type Network } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
 import { BridgeNetworks, ImageStore, LocalHost, makeVmm, Starter, type Paths } from '@linstock/host';
 import { openStore } from '@linstock/store';
@@ -52,7 +52,19 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
     starter.open();
     const vmm = makeVmm({ name: config.vmm, mark, paths, facts, stub: config.stub, starter });
     const id: HostId = `host_${mark}`;
-    const host = new LocalHost({ id, mark, paths, vmm, networks, images, accelerator: facts.accelerator, egressProbe: config.egressProbe, bootsAtOnce: facts.accelerator === 'tcg' && config.vmm !== 'stub' ? Math.max(1, facts.cores) : 64, now: clock.now, sleep: clock.sleep });
+    const host = new LocalHost({
+      id,
+      mark,
+      paths,
+      vmm,
+      networks,
+      images,
+      accelerator: facts.accelerator,
+      egressProbe: config.egressProbe,
+      bootsAtOnce: facts.accelerator === 'tcg' && config.vmm !== 'stub' ? Math.max(1, facts.cores) : 64,
+      now: clock.now,
+      sleep: clock.sleep,
+    });
     const network = await ensureDefaultNetwork(store, config, mark, networks);
     await networks?.ensureNetwork(network);
     await store.write('host facts', (tx) => tx.keepHostFacts(id, facts));
@@ -60,34 +72,61 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
     const sources = new SourceDigest();
     const version = await readVersion();
     const parts: Parts = {
-      store, ids, vmm: vmm.name, now: clock.now, sleep: clock.sleep,
+      store,
+      ids,
+      vmm: vmm.name,
+      now: clock.now,
+      sleep: clock.sleep,
       host: {
         mark,
         facts: async () => facts,
         bootDetails: async (record) => {
           const known = await store.read((tx) => tx.networks());
-          return host.bootDetails(record, known.find((n) => n.index === record.networkIndex));
+          return host.bootDetails(
+            record,
+            known.find((n) => n.index === record.networkIndex),
+          );
         },
         console: (boot, options) => host.console(boot, options),
         exec: (vm, order, signal) => host.exec(vm, order, signal),
         goldens: () => host.goldens(),
       },
-      build: { version, commit: await readCommit(), startedAt: clock.now(), pid: process.pid, stateFolder: paths.state, running: await sources.read(), onDisk: () => sources.read() },
+      build: {
+        version,
+        commit: await readCommit(),
+        startedAt: clock.now(),
+        pid: process.pid,
+        stateFolder: paths.state,
+        running: await sources.read(),
+        onDisk: () => sources.read(),
+      },
     };
     const engine = new Engine({
-      store, worker: `${process.pid}-${ids.next('evt', clock.now())}`, atOnce: turnsAtOnce, now: clock.now, sleep: clock.sleep,
+      store,
+      worker: `${process.pid}-${ids.next('evt', clock.now())}`,
+      atOnce: turnsAtOnce,
+      now: clock.now,
+      sleep: clock.sleep,
       program: { observe: (vm) => host.observe(vm), decide: decideVm, perform: (step, vm, ticket) => host.perform(step, vm, ticket) },
       onTurn: (vm, turn) => log.info({ vm: vm.id, phase: vm.phase, ...turn }, 'turn'),
     });
     const spares = new Spares({
-      store, network, count: config.spares, sleep: clock.sleep,
+      store,
+      network,
+      count: config.spares,
+      sleep: clock.sleep,
       keep: (slots, signal) => host.keepSpares(network, slots, signal),
       failed: (error) => log.error({ err: error }, 'a spare slot could not be made; it is tried again after the next change'),
     });
     const reclaim = new Reclaim({ store, host, mark, now: clock.now });
     return {
       handlers: handlersOf(parts),
-      parts, store, mark, token: installation.token, version, paths,
+      parts,
+      store,
+      mark,
+      token: installation.token,
+      version,
+      paths,
       run: async (signal) => {
         const over = new AbortController();
         const both = AbortSignal.any([signal, over.signal]);
@@ -122,7 +161,13 @@ async function follow(host: LocalHost, store: Store, signal: AbortSignal): Promi
 }
 
 /** What holds for the network and the marks is made true again and again: start is the ordinary loop. */
-async function everyMinute(reclaim: Reclaim, networks: BridgeNetworks | null, network: Network, signal: AbortSignal, log: ControllerLog): Promise<void> {
+async function everyMinute(
+  reclaim: Reclaim,
+  networks: BridgeNetworks | null,
+  network: Network,
+  signal: AbortSignal,
+  log: ControllerLog,
+): Promise<void> {
   while (!signal.aborted) {
     try {
       await networks?.ensureNetwork(network, signal);

@@ -18,7 +18,9 @@ export async function ensureDefaultNetwork(store: Store, config: Config, mark: s
   const differs = known && (known.subnet !== wanted.subnet || known.kind !== wanted.kind);
   if (differs && vms.length > 0) {
     const has = `network ${name} is ${known.kind} ${known.subnet} and ${vms.length} VMs were made on it`;
-    throw new FaultError('setting-invalid', { problems: `${wanted.kind} ${wanted.subnet} is asked for, but ${has}; delete them first, or keep the setting` });
+    throw new FaultError('setting-invalid', {
+      problems: `${wanted.kind} ${wanted.subnet} is asked for, but ${has}; delete them first, or keep the setting`,
+    });
   }
   const refused = await networks?.preflight(wanted);
   if (refused) throw new FaultError(refused.code, refused.data);
@@ -28,7 +30,12 @@ export async function ensureDefaultNetwork(store: Store, config: Config, mark: s
 }
 
 /** Pure. What is not set stays as it is. */
-export function planNetwork(config: Pick<Config, 'subnet' | 'network'>, mark: string, bridged: boolean, known: Network | undefined): Network {
+export function planNetwork(
+  config: Pick<Config, 'subnet' | 'network'>,
+  mark: string,
+  bridged: boolean,
+  known: Network | undefined,
+): Network {
   const subnet = config.subnet ?? known?.subnet ?? usualSubnet;
   const base = subnet.split('/')[0] ?? '';
   return {

@@ -162,7 +162,12 @@ export class Engine {
     }
   }
 
-  #history(vm: Vm, decision: string, outcome: string, began: Instant): { at: Instant; phase: string; decision: string; outcome: string; ms: number } {
+  #history(
+    vm: Vm,
+    decision: string,
+    outcome: string,
+    began: Instant,
+  ): { at: Instant; phase: string; decision: string; outcome: string; ms: number } {
     const at = this.#parts.now();
     this.#parts.onTurn?.(vm, { decision, outcome, ms: at - began });
     return { at, phase: vm.phase, decision, outcome, ms: at - began };

@@ -6,7 +6,12 @@ import { readConfig } from './config.ts';
 import { openInstallation } from './installation.ts';
 
 export type Progress = (step: { name: string; done?: number; total?: number; unit?: string }) => void;
-export type PrepareOptions = { stateFolder: string; environment: Record<string, string | undefined>; signal: AbortSignal; progress: Progress };
+export type PrepareOptions = {
+  stateFolder: string;
+  environment: Record<string, string | undefined>;
+  signal: AbortSignal;
+  progress: Progress;
+};
 export type Prepared = {
   /** whether anything was made that was not there before */
   changed: boolean;
@@ -22,11 +27,23 @@ export async function prepare(o: PrepareOptions): Promise<Prepared> {
   const config = { ...readConfig(o.environment), stateFolder: o.stateFolder };
   const { paths } = await openInstallation(o.stateFolder, clock.now());
   o.progress({ name: 'see what this host can do (a probe boot)' });
-  const { facts, probed } = await surveyHost({ qemu: config.qemu, paths, accelerator: config.accelerator, now: clock.now(), signal: o.signal });
+  const { facts, probed } = await surveyHost({
+    qemu: config.qemu,
+    paths,
+    accelerator: config.accelerator,
+    now: clock.now(),
+    signal: o.signal,
+  });
   const images = new ImageStore({ folder: paths.images, now: clock.now });
   await images.open();
   const tiny = await ensureTiny(images, { agent: { source: join(clone, 'guest', 'agent') }, progress: o.progress, signal: o.signal });
   if (!tiny.ok) throw faultOfRefusal(tiny, paths.state);
   const { name, version } = tiny.golden;
-  return { changed: probed || tiny.built, golden: { name, version }, accelerator: facts.accelerator, root: facts.root, advice: facts.advice };
+  return {
+    changed: probed || tiny.built,
+    golden: { name, version },
+    accelerator: facts.accelerator,
+    root: facts.root,
+    advice: facts.advice,
+  };
 }

@@ -76,7 +76,19 @@ function isInstalled(stateFolder: string): Promise<boolean> {
  * own in it. The file with the mark goes last, so that an interrupted purge can be repeated.
  */
 async function removeState(paths: Paths): Promise<void> {
-  const ours = [paths.database, paths.lock, paths.serving, paths.authorization, paths.log, paths.images, paths.disks, paths.network, paths.hostFacts, paths.boots, paths.ends];
+  const ours = [
+    paths.database,
+    paths.lock,
+    paths.serving,
+    paths.authorization,
+    paths.log,
+    paths.images,
+    paths.disks,
+    paths.network,
+    paths.hostFacts,
+    paths.boots,
+    paths.ends,
+  ];
   const names = new Set([...ours.map((path) => basename(path)), 'controller.err', 'born-in']);
   const companion = /(-wal|-shm|-journal|\.half)$/;
   for (const name of await readdir(paths.state)) if (names.has(name.replace(companion, ''))) await removeTree(join(paths.state, name));

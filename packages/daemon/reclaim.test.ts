@@ -46,7 +46,12 @@ it('removes what nobody claims, and only after a while', async () => {
   expect((await reclaim.pass()).removed.map((m) => m.name).toSorted()).toEqual(['boot_stranger', 'vm_stranger']);
   expect(world.left()).toEqual({ disks: [], slots: [], units: [] });
   const types = (await store.read((tx) => tx.events({ after: 0, limit: 100 }))).map((e) => e.type);
-  expect(types.filter((t) => t.startsWith('reclaim.'))).toEqual(['reclaim.unclaimed', 'reclaim.unclaimed', 'reclaim.removed', 'reclaim.removed']);
+  expect(types.filter((t) => t.startsWith('reclaim.'))).toEqual([
+    'reclaim.unclaimed',
+    'reclaim.unclaimed',
+    'reclaim.removed',
+    'reclaim.removed',
+  ]);
 });
 
 it('keeps what was claimed while it looked', async () => {

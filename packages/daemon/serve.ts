@@ -10,7 +10,12 @@ import { stumbleOf } from './engine.ts';
 import { ids } from './ids.ts';
 import { lockFolder } from './lock.ts';
 
-export type ServeOptions = { stateFolder: string; listen: { host: string; port: number }; environment: Record<string, string | undefined>; signal: AbortSignal };
+export type ServeOptions = {
+  stateFolder: string;
+  listen: { host: string; port: number };
+  environment: Record<string, string | undefined>;
+  signal: AbortSignal;
+};
 
 /** Runs the controller in the foreground until the signal fires. Throws a fault when it cannot; rejects on a bug. */
 export async function serve(options: ServeOptions): Promise<void> {
@@ -23,17 +28,31 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = pino({ base: null }, pino.destination({ dest: paths.log, sync: false, mkdir: true }));
   try {
     const controller = await starting(async () => {
-      const { facts } = await surveyHost({ qemu: config.qemu, paths, accelerator: config.accelerator, now: clock.now(), signal: options.signal });
+      const { facts } = await surveyHost({
+        qemu: config.qemu,
+        paths,
+        accelerator: config.accelerator,
+        now: clock.now(),
+        signal: options.signal,
+      });
       return openController(config, facts, log);
     });
     const app = buildApp({
-      handlers: controller.handlers, version: controller.version, token: controller.token, now: clock.now, stopping: options.signal,
+      handlers: controller.handlers,
+      version: controller.version,
+      token: controller.token,
+      now: clock.now,
+      stopping: options.signal,
       nextRequestId: () => ids.next('evt', clock.now()).replace('evt_', 'req_'),
       log: ({ error, ...entry }) => (error === undefined ? log.info(entry, 'request') : log.error({ ...entry, err: error }, 'bug')),
     });
     try {
       const url = await app.listen({ host: options.listen.host, port: options.listen.port });
-      await writeDurably(paths.serving, `${JSON.stringify({ url, pid: process.pid, token: controller.token, startedAt: clock.now() })}\n`, 0o600);
+      await writeDurably(
+        paths.serving,
+        `${JSON.stringify({ url, pid: process.pid, token: controller.token, startedAt: clock.now() })}\n`,
+        0o600,
+      );
       log.info({ url, mark: controller.mark }, 'serving');
       await controller.run(options.signal);
     } finally {

@@ -18,7 +18,10 @@ describe('Spares', () => {
   const network = { index: 0, kind: 'bridge', subnet: '10.0.0.0/24' } as Network;
 
   /** `turns` sleeps, then the end. */
-  async function play(turns: number, o: { leases?: number[]; keep?: () => Promise<void>; eventIn?: number } = {}): Promise<{ kept: number[][]; failures: unknown[] }> {
+  async function play(
+    turns: number,
+    o: { leases?: number[]; keep?: () => Promise<void>; eventIn?: number } = {},
+  ): Promise<{ kept: number[][]; failures: unknown[] }> {
     const over = new AbortController();
     let tell: () => void = () => undefined;
     const store = {
@@ -32,7 +35,9 @@ describe('Spares', () => {
     const failures: unknown[] = [];
     let slept = 0;
     const spares = new Spares({
-      store, network, count: 2,
+      store,
+      network,
+      count: 2,
       keep: async (slots) => {
         kept.push([...slots]);
         await o.keep?.();
@@ -49,7 +54,13 @@ describe('Spares', () => {
   }
 
   it('keeps the next free slots, again after each pause', async () => {
-    expect(await play(3, { leases: [0, 2] })).toEqual({ kept: [[1, 3], [1, 3]], failures: [] });
+    expect(await play(3, { leases: [0, 2] })).toEqual({
+      kept: [
+        [1, 3],
+        [1, 3],
+      ],
+      failures: [],
+    });
   });
   it('waits while something happens', async () => {
     expect((await play(1, { eventIn: 1 })).kept).toEqual([]);
@@ -57,6 +68,12 @@ describe('Spares', () => {
   });
   it('goes on after a tool has failed', async () => {
     const error = new Error('ip: no');
-    expect(await play(3, { keep: () => Promise.reject(error) })).toEqual({ kept: [[0, 1], [0, 1]], failures: [error, error] });
+    expect(await play(3, { keep: () => Promise.reject(error) })).toEqual({
+      kept: [
+        [0, 1],
+        [0, 1],
+      ],
+      failures: [error, error],
+    });
   });
 });

@@ -110,7 +110,13 @@ export class SqlStore implements Store {
       await scope.db
         .updateTable('vms')
         // a good look: what failed before is not being retried any more
-        .set({ due: woken ? now : until, rented_by: null, rent_until: null, tries: 0, ...(row.stumble === null ? {} : { stumble: null, version: row.version + 1 }) })
+        .set({
+          due: woken ? now : until,
+          rented_by: null,
+          rent_until: null,
+          tries: 0,
+          ...(row.stumble === null ? {} : { stumble: null, version: row.version + 1 }),
+        })
         .where('id', '=', row.id)
         .execute();
       if (woken) return scope.journal.wake();

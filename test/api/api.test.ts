@@ -34,7 +34,11 @@ describe('creating a VM', () => {
   it('waits until verified when asked to', async () => {
     const made = await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
     expect(made.status).toBe(201);
-    expect(made.body).toMatchObject({ vm: { state: 'running', verified: 'proved', address: '192.168.100.2' }, goal: { is: 'reached' }, operation: { state: 'succeeded' } });
+    expect(made.body).toMatchObject({
+      vm: { state: 'running', verified: 'proved', address: '192.168.100.2' },
+      goal: { is: 'reached' },
+      operation: { state: 'succeeded' },
+    });
   });
 
   it('answers 202 when the wait is over before the goal, and the work goes on', async () => {
@@ -91,7 +95,8 @@ describe('creating a VM', () => {
 
   it('refuses at once when every address is leased, and again when a stopped VM is started', async () => {
     const small = await simApi({ subnet: '192.168.100.0/30' }); // one address besides network, gateway and broadcast
-    const post = async (url: string, payload: object): Promise<{ statusCode: number; json(): unknown }> => small.app.inject({ method: 'POST', url, payload, headers: wait });
+    const post = async (url: string, payload: object): Promise<{ statusCode: number; json(): unknown }> =>
+      small.app.inject({ method: 'POST', url, payload, headers: wait });
     expect((await post('/v1/vms?until=running', { name: 'a' })).statusCode).toBe(201);
     const full = await post('/v1/vms', { name: 'b' });
     expect([full.statusCode, full.json()]).toMatchObject([507, { code: 'network-full' }]);
@@ -101,7 +106,12 @@ describe('creating a VM', () => {
   });
 
   it('refuses a body over the limit and one that is not JSON', async () => {
-    const large = await api.app.inject({ method: 'POST', url: '/v1/vms', headers: { 'content-type': 'application/json' }, payload: `{"name":"${'x'.repeat(10_000_000)}"}` });
+    const large = await api.app.inject({
+      method: 'POST',
+      url: '/v1/vms',
+      headers: { 'content-type': 'application/json' },
+      payload: `{"name":"${'x'.repeat(10_000_000)}"}`,
+    });
     expect(large.statusCode).toBe(413);
     expect(large.json()).toMatchObject({ code: 'request-too-large' });
     for (const payload of ['{', 'null nil']) {
@@ -149,12 +159,18 @@ describe('actions', () => {
     expect(vmOf(await send('POST', '/v1/vms/web/actions/start?until=verified', {}, wait)).state).toBe('running');
     expect(vmOf(await send('DELETE', '/v1/vms/web?until=deleted', undefined, wait)).state).toBe('deleted');
     expect(api.world.left()).toEqual({ disks: [], slots: [], units: [] });
-    expect((await send('GET', '/v1/boots')).body).toMatchObject({ items: [{ end: { reason: 'wished-absent' } }, { end: { reason: 'wished-stopped' } }] });
+    expect((await send('GET', '/v1/boots')).body).toMatchObject({
+      items: [{ end: { reason: 'wished-absent' } }, { end: { reason: 'wished-stopped' } }],
+    });
   });
 
   it('are refused where the state forbids them, saying which state allows them', async () => {
     const reply = await send('POST', '/v1/vms/web/actions/start', {});
-    expect(problemOf(reply)).toMatchObject({ status: 409, code: 'vm-state-forbids', detail: 'start needs a VM that is stopped or failed; web is running.' });
+    expect(problemOf(reply)).toMatchObject({
+      status: 409,
+      code: 'vm-state-forbids',
+      detail: 'start needs a VM that is stopped or failed; web is running.',
+    });
   });
 
   it('verify looks again', async () => {
@@ -163,7 +179,10 @@ describe('actions', () => {
   });
 
   it('are refused when If-Match names an older version', async () => {
-    expect(problemOf(await send('POST', '/v1/vms/web/actions/stop', {}, { 'if-match': '"1"' }))).toMatchObject({ status: 412, code: 'version-stale' });
+    expect(problemOf(await send('POST', '/v1/vms/web/actions/stop', {}, { 'if-match': '"1"' }))).toMatchObject({
+      status: 412,
+      code: 'version-stale',
+    });
     const etag = String((await send('GET', '/v1/vms/web')).headers.etag);
     expect((await send('POST', '/v1/vms/web/actions/stop', {}, { 'if-match': etag })).status).toBe(202);
   });
@@ -177,7 +196,12 @@ describe('actions', () => {
 
   it('exec streams frames, the last one with the exit code', async () => {
     const reply = await send('POST', '/v1/vms/web/actions/exec', { argv: ['true'] });
-    expect(String(reply.body).trim().split('\n').map((l) => JSON.parse(l))).toMatchObject([{ stream: 'stdout' }, { exit: { code: 3 } }]);
+    expect(
+      String(reply.body)
+        .trim()
+        .split('\n')
+        .map((l) => JSON.parse(l)),
+    ).toMatchObject([{ stream: 'stdout' }, { exit: { code: 3 } }]);
     expect(problemOf(await send('POST', '/v1/vms/web/actions/exec', { argv: [] })).code).toBe('request-invalid');
   });
 });
@@ -244,7 +268,7 @@ describe('what was deleted', () => {
     expect(again.headers).not.toHaveProperty('location');
   });
 
-  it('keeps its boots, and shows nobody else\'s console', async () => {
+  it("keeps its boots, and shows nobody else's console", async () => {
     const { items } = (await send('GET', '/v1/boots?vm=web')).body as { items: { id: string }[] };
     expect((await send('GET', `/v1/vms/web/console?boot=${items[0]?.id}`)).body).toBe('hello');
     await send('POST', '/v1/vms?until=verified', { name: 'other' }, wait);
@@ -269,7 +293,8 @@ it('begins nothing new while it stops', async () => {
 
 it('needs the token for everything but health', async () => {
   const guarded = await simApi({ token: 'secret' });
-  const ask = async (url: string, headers: Record<string, string> = {}): Promise<number> => (await guarded.app.inject({ url, headers })).statusCode;
+  const ask = async (url: string, headers: Record<string, string> = {}): Promise<number> =>
+    (await guarded.app.inject({ url, headers })).statusCode;
   expect(await ask('/v1/health')).toBe(200);
   expect(await ask('/v1/vms')).toBe(401);
   expect(await ask('/v1/vms', { authorization: 'Bearer wrong' })).toBe(401);

@@ -11,7 +11,9 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
   const world = new SimWorld();
   const ids = testIds();
   const store: Store = await openStore({ url: 'sqlite::memory:', ids, random: () => 0.5 });
-  await store.write('network', (tx) => tx.addNetwork(aNetwork(options.subnet === undefined ? {} : { subnet: options.subnet, gateway: '192.168.100.1' })));
+  await store.write('network', (tx) =>
+    tx.addNetwork(aNetwork(options.subnet === undefined ? {} : { subnet: options.subnet, gateway: '192.168.100.1' })),
+  );
   let now = 1_700_000_000_000;
   const host = new SimHost({ world, power: new Fuse(null) });
   const program = { observe: host.observe.bind(host), decide: decideVm, perform: host.perform.bind(host) };
@@ -24,14 +26,25 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
     await engine.tick(new AbortController().signal);
   };
   const parts: Parts = {
-    store, ids, vmm: 'stub', now: () => now,
+    store,
+    ids,
+    vmm: 'stub',
+    now: () => now,
     sleep: async (_ms, signal) => {
       if (!signal.aborted) await turn();
     },
     host: {
       mark: 'beef',
       facts: async () => someHostFacts(),
-      bootDetails: async () => ({ requestedArgs: ['console=ttyS0'], addedArgs: [], effectiveArgs: null, address: '192.168.100.2', mac: '02:fc:c0:a8:64:02', consoleBytes: 5, reached: [] }),
+      bootDetails: async () => ({
+        requestedArgs: ['console=ttyS0'],
+        addedArgs: [],
+        effectiveArgs: null,
+        address: '192.168.100.2',
+        mac: '02:fc:c0:a8:64:02',
+        consoleBytes: 5,
+        reached: [],
+      }),
       console: async function* () {
         yield Buffer.from('hello');
       },
@@ -43,7 +56,11 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
   let requests = 0;
   const bugs: unknown[] = [];
   const app = buildApp({
-    handlers: handlersOf(parts), version: '0.0.0', token: options.token ?? null, now: () => now, stopping: options.stopping ?? new AbortController().signal,
+    handlers: handlersOf(parts),
+    version: '0.0.0',
+    token: options.token ?? null,
+    now: () => now,
+    stopping: options.stopping ?? new AbortController().signal,
     nextRequestId: () => `req_${(requests += 1)}`,
     log: ({ error }) => {
       if (error !== undefined) bugs.push(error);
@@ -57,4 +74,5 @@ async function* frames() {
   yield { exit: { code: 3, signal: null, timedOut: false } };
 }
 
-const never = (_ms: number, signal: AbortSignal): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+const never = (_ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -11,12 +11,21 @@ const scripts: Record<string, readonly Wish[]> = {
 };
 
 /** Everything about an end that a crash must not change. */
-const essence = (e: Ending): unknown => ({ phase: e.phase, state: e.state, fault: e.fault, left: e.left, leases: e.leases, operations: e.operations, unfinishedBoots: e.unfinishedBoots });
+const essence = (e: Ending): unknown => ({
+  phase: e.phase,
+  state: e.state,
+  fault: e.fault,
+  left: e.left,
+  leases: e.leases,
+  operations: e.operations,
+  unfinishedBoots: e.unfinishedBoots,
+});
 
 /** What is wrong with an end, in words; empty = nothing. */
 function wrongs(got: Ending, want: Ending): string[] {
   const list: string[] = [];
-  if (JSON.stringify(essence(got)) !== JSON.stringify(essence(want))) list.push(`another end: ${JSON.stringify(essence(got))}, wanted ${JSON.stringify(essence(want))}`);
+  if (JSON.stringify(essence(got)) !== JSON.stringify(essence(want)))
+    list.push(`another end: ${JSON.stringify(essence(got))}, wanted ${JSON.stringify(essence(want))}`);
   if (got.mostAliveOfOneVm > 1) list.push('two live VMMs of one VM');
   if (new Set(got.launches).size !== got.launches.length) list.push('a boot was launched twice');
   if (got.leases !== got.left.slots) list.push('claims and world differ');
@@ -62,29 +71,54 @@ describe('crash matrix', () => {
   it.each(Object.entries(scripts))('%s: a clean run ends where the last wish says', async (_, script) => {
     const end = await play(script);
     const last = script.at(-1);
-    expect(end).toMatchObject({ state: last === 'absent' ? 'deleted' : last, fault: null, mostAliveOfOneVm: 1, unfinishedBoots: last === 'running' ? 1 : 0 });
+    expect(end).toMatchObject({
+      state: last === 'absent' ? 'deleted' : last,
+      fault: null,
+      mostAliveOfOneVm: 1,
+      unfinishedBoots: last === 'running' ? 1 : 0,
+    });
     expect(end.operations.at(-1)).toBe('succeeded');
   });
 
   it('lets a wish change at any turn of the way up', async () => {
     for (let turn = 1; turn < 14; turn += 1) {
       const stopped = await play(['running'], { early: { turn, wish: 'stopped' } });
-      expect(stopped, `stopped at ${turn}`).toMatchObject({ state: 'stopped', fault: null, left: { disks: 1, slots: 0, units: 0 }, leases: 0 });
+      expect(stopped, `stopped at ${turn}`).toMatchObject({
+        state: 'stopped',
+        fault: null,
+        left: { disks: 1, slots: 0, units: 0 },
+        leases: 0,
+      });
       const deleted = await play(['running'], { early: { turn, wish: 'absent' } });
       expect(deleted, `deleted at ${turn}`).toMatchObject({ state: 'deleted', left: { disks: 0, slots: 0, units: 0 }, leases: 0 });
       expect(deleted.operations.at(-1)).toBe('succeeded');
     }
   });
 
-  it.each(['make-disk', 'make-network', 'launch'] as const)('gives up when %s never works, leaves only the reason, and delete still works', async (step: Step) => {
-    const end = await play(['running'], { broken: new Set([step]) });
-    expect(end).toMatchObject({ state: 'failed', fault: 'tool-failed', left: { slots: 0, units: 0 }, leases: 0, operations: ['failed'], unfinishedBoots: 0 });
-    const deleted = await play(['running', 'absent'], { broken: new Set([step]) });
-    expect(deleted).toMatchObject({ state: 'deleted', left: { disks: 0, slots: 0, units: 0 }, operations: ['failed', 'succeeded'] });
-  });
+  it.each(['make-disk', 'make-network', 'launch'] as const)(
+    'gives up when %s never works, leaves only the reason, and delete still works',
+    async (step: Step) => {
+      const end = await play(['running'], { broken: new Set([step]) });
+      expect(end).toMatchObject({
+        state: 'failed',
+        fault: 'tool-failed',
+        left: { slots: 0, units: 0 },
+        leases: 0,
+        operations: ['failed'],
+        unfinishedBoots: 0,
+      });
+      const deleted = await play(['running', 'absent'], { broken: new Set([step]) });
+      expect(deleted).toMatchObject({ state: 'deleted', left: { disks: 0, slots: 0, units: 0 }, operations: ['failed', 'succeeded'] });
+    },
+  );
 
   it('names a guest that panics, and leaves nothing of it', async () => {
-    expect(await play(['running'], { panics: true })).toMatchObject({ state: 'failed', fault: 'guest-panicked', left: { disks: 1, slots: 0, units: 0 }, operations: ['failed'] });
+    expect(await play(['running'], { panics: true })).toMatchObject({
+      state: 'failed',
+      fault: 'guest-panicked',
+      left: { disks: 1, slots: 0, units: 0 },
+      operations: ['failed'],
+    });
   });
 });
 
@@ -98,7 +132,12 @@ async function overtaken(sabotage: Trouble['sabotage'] = null): Promise<Ending[]
 
 it('leaves nothing when a VM is deleted while a worker stalls in a step of its way up', async () => {
   for (const end of await overtaken()) {
-    expect(end).toMatchObject({ state: 'deleted', left: { disks: 0, slots: 0, units: 0 }, leases: 0, mostAliveOfOneVm: expect.any(Number) });
+    expect(end).toMatchObject({
+      state: 'deleted',
+      left: { disks: 0, slots: 0, units: 0 },
+      leases: 0,
+      mostAliveOfOneVm: expect.any(Number),
+    });
     expect(end.mostAliveOfOneVm).toBeLessThan(2);
   }
 });

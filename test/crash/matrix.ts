@@ -9,7 +9,13 @@ import { Engine, type Program } from '@linstock/daemon';
 import { aNetwork, aVm, Fuse, PowerCut, SimHost, SimWorld, testIds, type Sabotage } from '@linstock/testkit';
 
 /** How the engine's side of the design is broken on purpose. */
-export type DesignSabotage = 'no-host-boot-check' | 'way-down-without-end' | 'claims-not-released' | 'no-deadline' | 'ask-off-forgotten' | 'autopsy-forgets-claim';
+export type DesignSabotage =
+  | 'no-host-boot-check'
+  | 'way-down-without-end'
+  | 'claims-not-released'
+  | 'no-deadline'
+  | 'ask-off-forgotten'
+  | 'autopsy-forgets-claim';
 
 export type Trouble = {
   /** cut the power at the n-th spot */
@@ -48,7 +54,12 @@ export type Ending = {
 
 const turnMs = 200;
 const mostTurns = 4_000;
-const hostSabotages: ReadonlySet<string> = new Set<Sabotage>(['launch-without-adoption', 'empty-unit-taken-for-ended', 'network-kept', 'fence-ignored']);
+const hostSabotages: ReadonlySet<string> = new Set<Sabotage>([
+  'launch-without-adoption',
+  'empty-unit-taken-for-ended',
+  'network-kept',
+  'fence-ignored',
+]);
 
 /** Plays a script of wishes on the real store and the simulated host, with one trouble, until all is at rest. */
 export async function play(script: readonly Wish[], trouble: Trouble = {}): Promise<Ending> {
@@ -88,7 +99,16 @@ class Stage {
     const vm = aVm({ phase: 'new', wish: script[0] ?? 'running', wishNo: 1 });
     await store.write('add', async (tx) => {
       await tx.addNetwork(vm.settings.network);
-      await tx.addVm(vm, { id: 'op_1', kind: 'vm.create', subject: vm.id, by: 'test', state: 'running', openedAt: this.#now, endedAt: null, fault: null });
+      await tx.addVm(vm, {
+        id: 'op_1',
+        kind: 'vm.create',
+        subject: vm.id,
+        by: 'test',
+        state: 'running',
+        openedAt: this.#now,
+        endedAt: null,
+        fault: null,
+      });
     });
     let turns = 0;
     for (const [i, wish] of script.entries()) {
@@ -177,7 +197,9 @@ class Stage {
   }
 
   async #wish(store: Store, vm: Vm, wish: Wish, operation: string): Promise<void> {
-    await store.write('wish', (tx) => tx.wish(vm.id, wish, { by: 'test', operation: operation as OperationId, kind: `wish.${wish}`, now: this.#now }));
+    await store.write('wish', (tx) =>
+      tx.wish(vm.id, wish, { by: 'test', operation: operation as OperationId, kind: `wish.${wish}`, now: this.#now }),
+    );
   }
 
   async #ending(store: Store, vm: Vm): Promise<Ending> {
@@ -246,7 +268,9 @@ function sabotaged(sabotage: Trouble['sabotage']): Program['decide'] {
       // a guest that powered off as asked is called "ended by itself" when the daemon died between asking and recording
       return (vm, seen, now) => {
         const gone = vm.phase === 'up' && vm.wish === 'stopped' && seen.vmm.is === 'ended';
-        return gone ? { do: 'record', change: { phase: 'autopsy', deadlineInMs: null, fault: { code: 'vmm-ended', data: { hint: 'x' } } } } : decideVm(vm, seen, now);
+        return gone
+          ? { do: 'record', change: { phase: 'autopsy', deadlineInMs: null, fault: { code: 'vmm-ended', data: { hint: 'x' } } } }
+          : decideVm(vm, seen, now);
       };
     case 'autopsy-forgets-claim':
       return (vm, seen, now) => (vm.phase === 'autopsy' ? { do: 'record', change: { phase: 'unwiring' } } : decideVm(vm, seen, now));

@@ -6,6 +6,9 @@ export type Answer<N extends RouteName> =
   /** bytes, newline-delimited documents or server-sent events, produced as they are read */
   | { is: 'stream'; contentType: string; chunks: AsyncIterable<Uint8Array | string>; headers?: Record<string, string> };
 
-export function document<N extends RouteName>(body: Reply<N>, more: { status?: number; etag?: number; headers?: Record<string, string> } = {}): Answer<N> {
+export function document<N extends RouteName>(
+  body: Reply<N>,
+  more: { status?: number; etag?: number; headers?: Record<string, string> } = {},
+): Answer<N> {
   return { is: 'document', body, ...more };
 }

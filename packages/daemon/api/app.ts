@@ -28,7 +28,13 @@ const longestWaitMs = 600_000;
 
 /** The API as a function from request to response; `inject` runs it without a socket. */
 export function buildApp(parts: AppParts): FastifyInstance {
-  const app = fastify({ bodyLimit, logger: false, forceCloseConnections: true, genReqId: () => parts.nextRequestId(), routerOptions: { maxParamLength: 100 } });
+  const app = fastify({
+    bodyLimit,
+    logger: false,
+    forceCloseConnections: true,
+    genReqId: () => parts.nextRequestId(),
+    routerOptions: { maxParamLength: 100 },
+  });
   const started = new WeakMap<FastifyRequest, number>();
   app.addHook('onRequest', async (request, reply) => {
     started.set(request, parts.now());
@@ -36,7 +42,13 @@ export function buildApp(parts: AppParts): FastifyInstance {
     if (parts.stopping.aborted) throw new FaultError('shutting-down');
   });
   app.addHook('onResponse', async (request, reply) => {
-    parts.log({ requestId: request.id, method: request.method, path: request.url, status: reply.statusCode, ms: parts.now() - (started.get(request) ?? parts.now()) });
+    parts.log({
+      requestId: request.id,
+      method: request.method,
+      path: request.url,
+      status: reply.statusCode,
+      ms: parts.now() - (started.get(request) ?? parts.now()),
+    });
   });
   app.removeContentTypeParser('text/plain'); // a body is JSON or it is a mistake
   app.setErrorHandler(async (error, request, reply) => {
@@ -44,7 +56,9 @@ export function buildApp(parts: AppParts): FastifyInstance {
     if (fault.code === 'bug') parts.log({ requestId: request.id, method: request.method, path: request.url, status: 500, ms: 0, error });
     return problem(reply, request, fault, FaultError.is(error) && 'errors' in error ? (error.errors as Problem['errors']) : undefined);
   });
-  app.setNotFoundHandler(async (request, reply) => problem(reply, request, { code: 'route-unknown', data: { method: request.method, path: request.url.split('?')[0] ?? '' } }));
+  app.setNotFoundHandler(async (request, reply) =>
+    problem(reply, request, { code: 'route-unknown', data: { method: request.method, path: request.url.split('?')[0] ?? '' } }),
+  );
   app.get('/openapi.json', async () => openApi(parts.version));
   for (const name of Object.keys(routes) as RouteName[]) addRoute(app, parts, name);
   return app;
@@ -66,7 +80,11 @@ function addRoute<N extends RouteName>(app: FastifyInstance, parts: AppParts, na
       reply.raw.once('close', () => gone.abort());
       const answer = await parts.handlers[name](call, callerOf(request, name, gone.signal));
       for (const [key, value] of Object.entries(answer.headers ?? {})) void reply.header(key, value);
-      if (answer.is === 'stream') return reply.type(answer.contentType).header('cache-control', 'no-store').send(Readable.from(answer.chunks, { objectMode: false }));
+      if (answer.is === 'stream')
+        return reply
+          .type(answer.contentType)
+          .header('cache-control', 'no-store')
+          .send(Readable.from(answer.chunks, { objectMode: false }));
       if (answer.etag !== undefined) void reply.header('etag', `"${answer.etag}"`);
       return reply.status(answer.status ?? route.status).send(answer.body);
     },
@@ -79,10 +97,12 @@ function callerOf(request: FastifyRequest, name: RouteName, signal: AbortSignal)
     return typeof value === 'string' ? value : null;
   };
   const key = header('idempotency-key');
-  if (key !== null && !/^[\x21-\x7e]{1,128}$/.test(key)) throw invalid('header', [{ pointer: '/headers/idempotency-key', message: 'must have 1 to 128 visible ASCII characters' }]);
+  if (key !== null && !/^[\x21-\x7e]{1,128}$/.test(key))
+    throw invalid('header', [{ pointer: '/headers/idempotency-key', message: 'must have 1 to 128 visible ASCII characters' }]);
   const match = header('if-match');
   const version = match === null ? null : /^"?(\d{1,15})"?$/.exec(match)?.[1];
-  if (version === undefined) throw invalid('header', [{ pointer: '/headers/if-match', message: 'must be the ETag of the resource, e.g. "12"' }]);
+  if (version === undefined)
+    throw invalid('header', [{ pointer: '/headers/if-match', message: 'must be the ETag of the resource, e.g. "12"' }]);
   const wait = /(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])/.exec(header('prefer') ?? '')?.[1];
   const last = /^\d{1,15}$/.exec(header('last-event-id') ?? '')?.[0];
   const path = request.url.split('?')[0] ?? '';
@@ -92,7 +112,16 @@ function callerOf(request: FastifyRequest, name: RouteName, signal: AbortSignal)
     signal,
     waitMs: wait === undefined ? 0 : Math.min(Number(wait) * 1000, longestWaitMs),
     ifMatch: version === null ? null : Number(version),
-    once: key === null ? null : { scope: `local ${name} ${path} ${key}`, key, bodyHash: createHash('sha256').update(JSON.stringify(request.body ?? null)).digest('hex') },
+    once:
+      key === null
+        ? null
+        : {
+            scope: `local ${name} ${path} ${key}`,
+            key,
+            bodyHash: createHash('sha256')
+              .update(JSON.stringify(request.body ?? null))
+              .digest('hex'),
+          },
     lastEventId: last === undefined ? null : Number(last),
     wantsStream: (header('accept') ?? '').includes('text/event-stream'),
   };
@@ -112,7 +141,8 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
     where,
     result.error.issues.slice(0, 20).flatMap((issue) => {
       const at = `/${where}${issue.path.map((p) => `/${String(p)}`).join('')}`;
-      if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ pointer: `${at}/${key}`, message: 'is not a field of this request; check its spelling' }));
+      if (issue.code === 'unrecognized_keys')
+        return issue.keys.map((key) => ({ pointer: `${at}/${key}`, message: 'is not a field of this request; check its spelling' }));
       return [{ pointer: at, message: issue.message }];
     }),
   );
@@ -128,7 +158,8 @@ function faultOfError(error: unknown, request: FastifyRequest): Fault {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return { code: 'request-too-large', data: { limit: bodyLimit } };
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return { code: 'request-not-json', data: { hint: 'send Content-Type: application/json' } };
-  if (code.startsWith('FST_ERR_CTP') || error instanceof SyntaxError) return { code: 'request-not-json', data: { hint: error instanceof Error ? error.message.slice(0, 200) : 'unreadable' } };
+  if (code.startsWith('FST_ERR_CTP') || error instanceof SyntaxError)
+    return { code: 'request-not-json', data: { hint: error instanceof Error ? error.message.slice(0, 200) : 'unreadable' } };
   return { code: 'bug', data: { requestId: request.id } };
 }
 

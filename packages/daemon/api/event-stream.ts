@@ -8,7 +8,10 @@ const page = 200;
  * Server-sent events from the log: `id:` is the sequence number, so a client resumes without a hole.
  * Reads pages from the table as the client takes them: a slow reader costs no memory here.
  */
-export async function* eventStream(parts: Pick<Parts, 'store' | 'sleep' | 'now'>, from: { after: number; subject?: string; signal: AbortSignal }): AsyncGenerator<string> {
+export async function* eventStream(
+  parts: Pick<Parts, 'store' | 'sleep' | 'now'>,
+  from: { after: number; subject?: string; signal: AbortSignal },
+): AsyncGenerator<string> {
   let after = from.after;
   let quietSince = parts.now();
   yield `retry: 1000\n\n`;
@@ -18,7 +21,9 @@ export async function* eventStream(parts: Pick<Parts, 'store' | 'sleep' | 'now'>
     const stop = (): void => changed.abort();
     from.signal.addEventListener('abort', stop, { once: true });
     try {
-      const events = await parts.store.read((tx) => tx.events({ after, limit: page, ...(from.subject === undefined ? {} : { subject: from.subject }) }));
+      const events = await parts.store.read((tx) =>
+        tx.events({ after, limit: page, ...(from.subject === undefined ? {} : { subject: from.subject }) }),
+      );
       // compacted past a reader that was too slow: ended, so that it comes again and is told (410) instead of getting a hole
       if (after > 0 && (await parts.store.read((tx) => tx.eventBounds())).oldest > after + 1) return;
       for (const event of events) {

@@ -10,7 +10,16 @@ import { find } from './vms.ts';
 
 type OtherHandlers = Pick<
   Handlers,
-  'health.show' | 'boot.list' | 'boot.show' | 'golden.list' | 'golden.show' | 'network.list' | 'network.show' | 'host.list' | 'operation.show' | 'event.list'
+  | 'health.show'
+  | 'boot.list'
+  | 'boot.show'
+  | 'golden.list'
+  | 'golden.show'
+  | 'network.list'
+  | 'network.show'
+  | 'host.list'
+  | 'operation.show'
+  | 'event.list'
 >;
 
 export function otherHandlers(parts: Parts): OtherHandlers {
@@ -39,12 +48,18 @@ export function otherHandlers(parts: Parts): OtherHandlers {
     'network.list': async () =>
       store.read(async (tx) => {
         const networks = await tx.networks();
-        return document<'network.list'>({ items: await Promise.all(networks.map(async (n) => networkView(host.mark, n, await tx.leases(n.index)))) });
+        return document<'network.list'>({
+          items: await Promise.all(networks.map(async (n) => networkView(host.mark, n, await tx.leases(n.index)))),
+        });
       }),
     'network.show': async ({ params }) =>
       store.read(async (tx) => {
         const network = await tx.network(params.id);
-        if (!network) throw new FaultError('network-unknown', { network: params.id, known: (await tx.networks()).map((n) => n.name).join(', ') || 'none' });
+        if (!network)
+          throw new FaultError('network-unknown', {
+            network: params.id,
+            known: (await tx.networks()).map((n) => n.name).join(', ') || 'none',
+          });
         return document<'network.show'>(networkView(host.mark, network, await tx.leases(network.index)));
       }),
     'host.list': async () => {

@@ -11,5 +11,13 @@ export type Parts = {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** which VMM new VMs run on: what the probe boot decided */
   vmm: VmSettings['vmm'];
-  build: { version: string; commit: string | null; startedAt: Instant; pid: number; stateFolder: string; running: string; onDisk(): Promise<string> };
+  build: {
+    version: string;
+    commit: string | null;
+    startedAt: Instant;
+    pid: number;
+    stateFolder: string;
+    running: string;
+    onDisk(): Promise<string>;
+  };
 };

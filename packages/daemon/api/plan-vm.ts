@@ -12,7 +12,8 @@ export function planVm(
 ): VmSettings {
   const golden = findGolden(known.goldens, spec.golden);
   const network = known.networks.find((n) => n.name === spec.network);
-  if (!network) throw new FaultError('network-unknown', { network: spec.network, known: known.networks.map((n) => n.name).join(', ') || 'none' });
+  if (!network)
+    throw new FaultError('network-unknown', { network: spec.network, known: known.networks.map((n) => n.name).join(', ') || 'none' });
   const memoryMiB = spec.memoryMiB ?? golden.machine.memoryMiB;
   if (memoryMiB < golden.machine.leastMemoryMiB) {
     throw new FaultError('guest-too-small', { asked: memoryMiB, golden: golden.name, least: golden.machine.leastMemoryMiB });

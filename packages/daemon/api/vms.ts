@@ -1,4 +1,16 @@
-import { FaultError, isId, type Goal, type Network, type Operation, type OperationId, type Reply, type VmAction, type VmId, type VmSpec, type VmView } from '@linstock/contract';
+import {
+  FaultError,
+  isId,
+  type Goal,
+  type Network,
+  type Operation,
+  type OperationId,
+  type Reply,
+  type VmAction,
+  type VmId,
+  type VmSpec,
+  type VmView,
+} from '@linstock/contract';
 import { slotsOf, stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
 import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
@@ -10,7 +22,19 @@ import { waitFor } from './waiting.ts';
 
 type VmHandlers = Pick<
   Handlers,
-  'vm.create' | 'vm.list' | 'vm.show' | 'vm.wait' | 'vm.proof' | 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete' | 'vm.exec' | 'vm.console'
+  | 'vm.create'
+  | 'vm.list'
+  | 'vm.show'
+  | 'vm.wait'
+  | 'vm.proof'
+  | 'vm.start'
+  | 'vm.stop'
+  | 'vm.pause'
+  | 'vm.resume'
+  | 'vm.verify'
+  | 'vm.delete'
+  | 'vm.exec'
+  | 'vm.console'
 >;
 /** What a wish made: the VM, and the operation that moves it; none when what was wished for is there already. */
 type Wished = { vm: VmId; operation: OperationId | null };
@@ -38,7 +62,14 @@ export function vmHandlers(parts: Parts): VmHandlers {
   };
 
   /** The reply to a wish: at once, or when the goal is reached, or when it cannot be any more, or when the wait is over. */
-  const wished = async (id: VmId, operation: OperationId | null, goal: Goal, caller: Caller, status: number, replayed: boolean): Promise<{ body: Reply<'vm.create'>; status: number; etag: number; headers: Record<string, string> }> => {
+  const wished = async (
+    id: VmId,
+    operation: OperationId | null,
+    goal: Goal,
+    caller: Caller,
+    status: number,
+    replayed: boolean,
+  ): Promise<{ body: Reply<'vm.create'>; status: number; etag: number; headers: Record<string, string> }> => {
     const { reach } = await waitFor(parts, id, goal, caller.waitMs, caller.signal);
     return store.read(async (tx) => {
       const vm = await tx.vm(id);
@@ -47,7 +78,10 @@ export function vmHandlers(parts: Parts): VmHandlers {
       return {
         status: pending ? 202 : status,
         etag: vm.version,
-        headers: { ...(operation ? { location: `/v1/operations/${operation}` } : {}), ...(replayed ? { 'idempotent-replayed': 'true' } : {}) },
+        headers: {
+          ...(operation ? { location: `/v1/operations/${operation}` } : {}),
+          ...(replayed ? { 'idempotent-replayed': 'true' } : {}),
+        },
         body: {
           vm: await view(tx, vm),
           operation: operation ? ((await tx.operation(operation)) ?? null) : null,
@@ -76,16 +110,19 @@ export function vmHandlers(parts: Parts): VmHandlers {
       const { action, wish, reprove } = wishes[name];
       const made = await once(caller, `${name} ${call.params.id}`, async (tx) => {
         const vm = await find(tx, call.params.id);
-        if (caller.ifMatch !== null && caller.ifMatch !== vm.version) throw new FaultError('version-stale', { given: caller.ifMatch, current: vm.version });
+        if (caller.ifMatch !== null && caller.ifMatch !== vm.version)
+          throw new FaultError('version-stale', { given: caller.ifMatch, current: vm.version });
         const operation = ids.next('op', now());
         if (vm.wish === 'absent') {
           // deleting is legal from every state, and again
-          if (action !== 'delete') throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state: stateOf(vm) });
+          if (action !== 'delete')
+            throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state: stateOf(vm) });
           return { vm: vm.id, operation: ((await tx.operationOf(vm.id))?.id as OperationId | undefined) ?? null };
         }
         const state = stateOf(vm);
         const standing = reprove && vm.wish !== 'running'; // a proof must not undo a pause that somebody just asked for
-        if (standing || !allowedIn[state].includes(action)) throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
+        if (standing || !allowedIn[state].includes(action))
+          throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
         if (action === 'start') await refuseFull(tx, vm.settings.network);
         await tx.wish(vm.id, wish, { by: caller.who, operation, kind: name, now: now(), ...(reprove ? { reprove } : {}) });
         return { vm: vm.id, operation };
@@ -111,7 +148,10 @@ export function vmHandlers(parts: Parts): VmHandlers {
         const deleted = query.deleted === 'true';
         const goneAfter = deleted ? { goneAfter: 0 } : {};
         const after = query.after === undefined ? {} : { after: query.after as VmId };
-        const vms = query.name === undefined ? await tx.vms({ limit: query.limit + 1, ...goneAfter, ...after }) : (await tx.vmsNamed(query.name)).filter((vm) => deleted || vm.phase !== 'gone');
+        const vms =
+          query.name === undefined
+            ? await tx.vms({ limit: query.limit + 1, ...goneAfter, ...after })
+            : (await tx.vmsNamed(query.name)).filter((vm) => deleted || vm.phase !== 'gone');
         const items = await Promise.all(vms.slice(0, query.limit).map((vm) => view(tx, vm)));
         return document<'vm.list'>({ items, next: vms.length > query.limit ? (items.at(-1)?.id ?? null) : null, seq: newest });
       });
@@ -124,7 +164,8 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.wait': async ({ params, query }, caller) => {
       const { id } = await store.read((tx) => find(tx, params.id));
       const { vm, reach } = await waitFor(parts, id, query.until, query.timeout * 1000, caller.signal);
-      if (reach.is === 'unreachable') throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why });
+      if (reach.is === 'unreachable')
+        throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why });
       if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: params.id });
       return store.read(async (tx) => document<'vm.wait'>({ reached: reach.is === 'reached', vm: await view(tx, vm) }));
     },
@@ -143,7 +184,8 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.exec': async ({ params, body }, caller) => {
       const vm = await store.read((tx) => find(tx, params.id));
       const state = stateOf(vm);
-      if (!allowedIn[state].includes('exec')) throw new FaultError('vm-state-forbids', { action: 'exec', allowed: statesFor('exec'), id: vm.name, state });
+      if (!allowedIn[state].includes('exec'))
+        throw new FaultError('vm-state-forbids', { action: 'exec', allowed: statesFor('exec'), id: vm.name, state });
       const frames = await host.exec(vm, body, caller.signal);
       return { is: 'stream', contentType: 'application/x-ndjson', chunks: lines(frames) };
     },
@@ -161,7 +203,13 @@ export function vmHandlers(parts: Parts): VmHandlers {
   };
 }
 
-async function create(tx: Tx, parts: Parts, spec: VmSpec, by: string, goldens: Parameters<typeof planVm>[1]['goldens']): Promise<{ vm: Vm; operation: Operation }> {
+async function create(
+  tx: Tx,
+  parts: Parts,
+  spec: VmSpec,
+  by: string,
+  goldens: Parameters<typeof planVm>[1]['goldens'],
+): Promise<{ vm: Vm; operation: Operation }> {
   const now = parts.now();
   const id = parts.ids.next('vm', now);
   const name = spec.name ?? id.replace('vm_', 'vm-').slice(0, 24);
@@ -171,10 +219,33 @@ async function create(tx: Tx, parts: Parts, spec: VmSpec, by: string, goldens: P
   if (spec.start) await refuseFull(tx, settings.network);
   const wish: Wish = spec.start ? 'running' : 'stopped';
   const vm: Vm = {
-    id, name, settings, wish, wishNo: 1, wishBy: by, phase: 'new', claim: null, verified: null, reprove: false, paused: false,
-    deadline: null, stumble: null, fault: null, createdAt: now, version: 1,
+    id,
+    name,
+    settings,
+    wish,
+    wishNo: 1,
+    wishBy: by,
+    phase: 'new',
+    claim: null,
+    verified: null,
+    reprove: false,
+    paused: false,
+    deadline: null,
+    stumble: null,
+    fault: null,
+    createdAt: now,
+    version: 1,
   };
-  const operation: Operation = { id: parts.ids.next('op', now), kind: 'vm.create', subject: id, by, state: 'running', openedAt: now, endedAt: null, fault: null };
+  const operation: Operation = {
+    id: parts.ids.next('op', now),
+    kind: 'vm.create',
+    subject: id,
+    by,
+    state: 'running',
+    openedAt: now,
+    endedAt: null,
+    fault: null,
+  };
   return { vm, operation };
 }
 
