@@ -119,6 +119,15 @@ describe('decideVm', () => {
     }
   });
 
+  it('takes a refutation as it is once init has finished and some seconds have gone', () => {
+    const refuted: Proof = { ...proof('refuted'), conditions: [{ id: 'init.finished', verdict: 'proved', asked: true, expected: '', observed: '', evidence: [] }] };
+    const after = (ms: number, p: Proof): string => word(decideVm(at('proving', { deadline: now + limits.proving - ms }), seen(up.vmm, { proof: p }), now));
+    expect(after(1_000, refuted)).toBe('wait');
+    expect(after(limits.refuted, refuted)).toBe('→ up');
+    expect(after(limits.refuted, proof('refuted'))).toBe('wait'); // init has not finished: everything may still come
+    expect(after(limits.refuted, proof('unknown'))).toBe('wait');
+  });
+
   it('keeps the proof that the autopsy saw', () => {
     expect(decideVm(at('autopsy', { fault }), seen(up.vmm, { proof: proof('refuted') }), now)).toMatchObject({
       change: { phase: 'killing', proof: { verified: 'refuted' } },
@@ -154,6 +163,7 @@ describe('decideVm', () => {
     expect(release({ wish: 'running', fault })).toEqual({ release: 'vmm-ended' });
     expect(release({ wish: 'stopped' })).toEqual({ release: 'wished-stopped' });
     expect(release({ wish: 'running' })).toEqual({ release: 'host-rebooted' });
+    expect(decideVm(at('unwiring', { wish: 'stopped' }), ended, now)).toMatchObject({ then: { boot: { exit: 'exit code 1' } } });
   });
 });
 

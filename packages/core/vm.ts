@@ -115,7 +115,7 @@ export type StepOutcome = { is: 'done' } | { is: 'busy'; lookAgainInMs: number }
 /** What changes in the record. `take` and `release` happen in the same transaction. */
 export type Change = {
   phase?: Phase;
-  boot?: { take: HostBoot } | { release: string };
+  boot?: { take: HostBoot } | { release: string; exit?: string };
   fault?: Fault | null;
   proof?: Proof;
   reprove?: false;
@@ -137,6 +137,8 @@ export const limits = {
   launching: 600_000,
   booting: 120_000,
   proving: 30_000,
+  /** a refutation that stands so long after init finished is taken as it is */
+  refuted: 5_000,
   asking: 20_000,
 } as const;
 
@@ -154,8 +156,18 @@ const wantsRun = (vm: Vm): boolean => vm.wish === 'running' || vm.wish === 'paus
  * dozen looks instead of hundreds, and hints come in between anyway.
  */
 function patience(vm: Vm, limit: number, now: Instant): number {
-  const waited = vm.deadline === null ? 0 : limit - (vm.deadline - now);
-  return Math.round(Math.min(2_000, Math.max(100, waited / 4)));
+  return Math.round(Math.min(2_000, Math.max(100, waited(vm, limit, now) / 4)));
+}
+
+function waited(vm: Vm, limit: number, now: Instant): number {
+  return vm.deadline === null ? 0 : limit - (vm.deadline - now);
+}
+
+/** Proved; or refuted though init says that it has finished, and the services it started have had some seconds to say otherwise. */
+function isSettled(proof: Proof, waitedMs: number): boolean {
+  if (proof.verified === 'proved') return true;
+  const finished = proof.conditions.some((c) => c.id === 'init.finished' && c.verdict === 'proved');
+  return proof.verified === 'refuted' && finished && waitedMs >= limits.refuted;
 }
 
 /** The whole lifecycle. Pure: same three arguments, same answer. */
@@ -197,7 +209,7 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
       const trouble = lost(vm, seen);
       if (trouble) return trouble;
       if (!wantsRun(vm)) return { do: 'record', change: proven };
-      if (seen.proof && (late || seen.proof.verified === 'proved')) {
+      if (seen.proof && (late || isSettled(seen.proof, waited(vm, limits.proving, now)))) {
         return { do: 'record', change: { ...proven, proof: seen.proof } };
       }
       if (late) return { do: 'record', change: proven };
@@ -224,7 +236,7 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
     case 'killing':
       return { do: 'perform', step: 'end-vmm', then: { phase: 'unwiring' } };
     case 'unwiring':
-      return { do: 'perform', step: 'drop-network', then: { phase: 'idle', boot: { release: whyEnded(vm) } } };
+      return { do: 'perform', step: 'drop-network', then: { phase: 'idle', boot: { release: whyEnded(vm), ...(seen.vmm.is === 'ended' ? { exit: seen.vmm.hint } : {}) } } };
     case 'unrooting':
       return { do: 'perform', step: 'drop-disk', then: { phase: 'gone' } };
     case 'gone':

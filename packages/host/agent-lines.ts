@@ -19,6 +19,9 @@ export class AgentLines {
   readonly #changed: (boot: BootId) => void;
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 
+  /** set by closeAll: a look that was under way then must not open a line that nobody would ever close */
+  #over = false;
+
   constructor(parts: { changed: (boot: BootId) => void; sleep: (ms: number, signal: AbortSignal) => Promise<void> }) {
     this.#changed = parts.changed;
     this.#sleep = parts.sleep;
@@ -27,6 +30,7 @@ export class AgentLines {
   /** The channel when it is open; from the first question on it is being opened. */
   get(boot: BootId, path: string): AgentLine {
     let line = this.#lines.get(boot);
+    if (!line && this.#over) return { is: 'absent', why: 'the controller is stopping' };
     if (!line) {
       line = { channel: null, why: 'it has not answered yet', stop: new AbortController() };
       this.#lines.set(boot, line);
@@ -66,6 +70,7 @@ export class AgentLines {
   }
 
   closeAll(): void {
+    this.#over = true;
     for (const boot of this.#lines.keys()) this.close(boot);
   }
 

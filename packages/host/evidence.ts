@@ -50,7 +50,11 @@ export async function gatherSight(o: SightOrder): Promise<Sight> {
     seen ? lookArp({ address: wiring.address, device }, opts) : null,
     seen ? lookPing({ address: wiring.address }, opts) : null,
     seen ? lookRoute({ address: wiring.address }, opts) : null,
-    Promise.all((o.vmm.name === 'stub' ? [] : ports).map((p) => probePort({ ...reachOfPort(wiring, p.port), port: p.port, level: p.level, path: p.path }, opts))),
+    Promise.all(
+      (o.vmm.name === 'stub' ? [] : ports).map((p) =>
+        probePort({ ...reachOfPort(wiring, p.port), port: p.port, level: p.level, path: p.path }, opts),
+      ),
+    ),
   ]);
   return {
     at: o.now(),

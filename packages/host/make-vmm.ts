@@ -7,7 +7,14 @@ import { StubVmm } from './vmm/stub/driver.ts';
 import type { Vmm } from './vmm/vmm.ts';
 
 /** The driver that the facts of this host allow. */
-export function makeVmm(o: { name: 'qemu' | 'stub'; mark: string; paths: Paths; facts: HostFacts; /** what the stub executes, when it is not its own guest */ stub?: string | null; starter?: Starter }): Vmm {
+export function makeVmm(o: {
+  name: 'qemu' | 'stub';
+  mark: string;
+  paths: Paths;
+  facts: HostFacts;
+  /** what the stub executes, when it is not its own guest */ stub?: string | null;
+  starter?: Starter;
+}): Vmm {
   const units = Units.open({ mark: o.mark, ends: o.paths.ends, ...(o.starter ? { starter: o.starter } : {}) });
   if (o.name === 'stub') return new StubVmm({ units, program: o.stub ?? null });
   const qemu = o.facts.vmms.find((v) => v.name === 'qemu');

@@ -143,12 +143,12 @@ async function keepBoot(scope: Scope, before: Vm, vm: Vm, change: Change, now: I
       .execute();
   }
   if (change.boot === undefined || !('release' in change.boot)) return;
-  const { release } = change.boot;
+  const { release, exit = null } = change.boot;
   const ended = await db.selectFrom('boots').select('fault').where('id', '=', claim.id).executeTakeFirst();
   // the boot knows its own fault, even when a later wish cleared that of the VM
   const fault = ended?.fault ? fromJson<Fault>({ table: 'boots', row: claim.id }, 'fault', ended.fault) : null;
   const actor = fault ? actorOf(fault.code) : release === 'host-rebooted' ? 'host' : vm.wishBy;
-  await boot.set({ ended_at: now, end_reason: fault?.code ?? release, end_actor: actor }).execute();
+  await boot.set({ ended_at: now, end_reason: fault?.code ?? release, end_actor: actor, end_exit: exit }).execute();
   await db.deleteFrom('leases').where('boot', '=', claim.id).execute();
 }
 

@@ -37,8 +37,10 @@ const kernel = await lookForKernel();
 const reason =
   (await lacks('mke2fs', 'debugfs', 'qemu-img', 'qemu-system-x86_64', 'dpkg-deb', 'apt-get')) ?? (kernel.ok ? undefined : kernel.say);
 if (reason !== undefined) console.log(`skipped: ${reason}`);
+/** shared by the builds of this file: a cold one takes ten seconds and more */
+const goCache = join(tmpdir(), `linstock-go-cache-${process.pid}`);
 const agent: AgentSource =
-  (await exec(['go', 'version'], { timeoutMs: 60_000, cwd: AGENT_SOURCE })).code === 0 ? { source: AGENT_SOURCE } : false;
+  (await exec(['go', 'version'], { timeoutMs: 60_000, cwd: AGENT_SOURCE })).code === 0 ? { source: AGENT_SOURCE, cache: goCache } : false;
 if (agent === false) console.log('the image is built without the agent: there is no Go here');
 
 describe.skipIf(reason !== undefined)('tiny', () => {
@@ -52,7 +54,10 @@ describe.skipIf(reason !== undefined)('tiny', () => {
     await store.open();
     golden = await built(store, agent);
   }, 600_000);
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    await rm(goCache, { recursive: true, force: true });
+  });
 
   async function built(into: ImageStore, source: AgentSource): Promise<GoldenManifest> {
     const outcome = await ensureTiny(into, { agent: source });

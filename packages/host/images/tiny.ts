@@ -22,7 +22,7 @@ import { tinyPlan } from './rootfs-tiny.ts';
 import type { ImageStore, Progress } from './store.ts';
 
 /** Where the agent comes from: built with Go from its source folder, a finished program, or left out. */
-export type AgentSource = false | { source: string } | { binary: string };
+export type AgentSource = false | { source: string; cache?: string } | { binary: string };
 
 export type TinyRequest = {
   agent: AgentSource;
@@ -279,7 +279,7 @@ async function agentProgram(
     timeoutMs: GO_TIMEOUT_MS,
     env: {
       // what Go keeps for itself goes with the scratch folder, and not into the home of whoever called
-      GOCACHE: join(folder, 'go-cache'),
+      GOCACHE: agent.cache ?? join(folder, 'go-cache'),
       GOPATH: join(folder, 'go-path'),
       XDG_CONFIG_HOME: join(folder, 'go-config'),
       CGO_ENABLED: '0',

@@ -15,10 +15,23 @@ const PROBES = 2;
 export async function lookArp(target: { address: string } & Vantage & { device: string }, opts: LookOptions): Promise<Sight['arp']> {
   if (!isAddress(target.address)) return null;
   // -b: keep asking by broadcast; by default arping asks only the first answerer again, and a second owner stays unseen.
-  const ask = (seconds: number): string[] => ['arping', '-b', '-c', String(PROBES), '-w', String(seconds), '-I', target.device, target.address];
+  const ask = (seconds: number): string[] => [
+    'arping',
+    '-b',
+    '-c',
+    String(PROBES),
+    '-w',
+    String(seconds),
+    '-I',
+    target.device,
+    target.address,
+  ];
   // arping waits a second between two questions. SIGINT makes it say what it has heard so far.
   const quick = await runTool(['timeout', '-s', 'INT', String(WINDOW_MS / 1000), ...ask(1)], { netns: target.netns }, opts);
-  const result = parseArping(quick.stdout, target.address).macs.length > 0 ? quick : await runTool(ask(Math.min(PROBES, secondsWithin(opts.deadlineMs))), { netns: target.netns }, opts);
+  const result =
+    parseArping(quick.stdout, target.address).macs.length > 0
+      ? quick
+      : await runTool(ask(Math.min(PROBES, secondsWithin(opts.deadlineMs))), { netns: target.netns }, opts);
   if (result.spawnError !== null || result.timedOut || result.aborted) return null;
   const seen = parseArping(result.stdout, target.address);
   // Nothing sent: no such device, no permission. That is not silence.

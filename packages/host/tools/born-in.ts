@@ -1,5 +1,5 @@
 /**
- * A program of 246 bytes that runs another one in a cgroup:   born-in CGROUP PROGRAM [ARGUMENT…]
+ * A program of 253 bytes that runs another one in a cgroup:   born-in CGROUP PROGRAM [ARGUMENT…]
  *
  * Why it is needed: moving a living process into a cgroup waits for an RCU grace period of the whole kernel, 13 to 17 ms on the reference
  * machine and most of the time from a request to the exec of its VMM; a process that is *born* there (clone3 with CLONE_INTO_CGROUP, Linux
@@ -20,6 +20,7 @@ const instructions = [
   '4889e7 be58000000 b8b3010000 0f05', // clone3(args, 88)
   '85c0 7e09', //                        in the child, or refused: become PROGRAM
   '31ff b8e7000000 0f05', //             the parent: exit_group(0)
+  'b870000000 0f05', //                  setsid(): who becomes PROGRAM leads a session of its own, as its caller would have
   '488b7b18 488d7318 4c89e2 b83b000000 0f05', // execve(PROGRAM, [PROGRAM, ARGUMENT…], environment)
   'bf7f000000 b8e7000000 0f05', //       there is no such program: exit_group(127)
 ];

@@ -8,6 +8,8 @@ const tell = (reply: StartReply): void => void process.send?.(reply, () => undef
 // what a terminal or a service manager tells the whole group is for the parent; when that ends, the channel closes
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => undefined);
 process.on('message', (order: StartOrder) => {
-  void startDetached(order.argv, { env: order.env, timeoutMs: order.timeoutMs, signal: never }).then((start: Start) => tell({ id: order.id, start }));
+  void startDetached(order.argv, { env: order.env, timeoutMs: order.timeoutMs, signal: never }).then((start: Start) =>
+    tell({ id: order.id, start }),
+  );
 });
 tell({ id: 0, start: { is: 'closed', words: '' } });

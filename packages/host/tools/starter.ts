@@ -55,6 +55,7 @@ export class Starter {
     const { promise, resolve } = Promise.withResolvers<Start>();
     const late = (): void => resolve({ is: 'late' });
     this.#waiting.set(id, resolve);
+    child.channel?.ref(); // whoever waits for an answer is not done
     options.signal.addEventListener('abort', late, { once: true });
     try {
       child.send({ id, argv, env: options.env, timeoutMs: options.timeoutMs } satisfies StartOrder, (error) => {
@@ -63,6 +64,7 @@ export class Starter {
       return await promise;
     } finally {
       this.#waiting.delete(id);
+      if (this.#waiting.size === 0) child.channel?.unref();
       options.signal.removeEventListener('abort', late);
     }
   }

@@ -109,7 +109,16 @@ export class Units {
     mkdirSync(this.ends, { recursive: true });
     if (cgroup !== null) mkdirSync(cgroup, { recursive: true });
     const start = await this.#starter.start(
-      [...(cgroup !== null && this.#bornIn !== null ? ([this.#bornIn, cgroup, '/bin/sh'] as const) : (['/bin/sh'] as const)), keeper, order.boot, cgroup ?? '-', order.netns ?? '-', order.folder, this.ends, ...order.argv],
+      [
+        ...(cgroup !== null && this.#bornIn !== null ? ([this.#bornIn, cgroup, '/bin/sh'] as const) : (['/bin/sh'] as const)),
+        keeper,
+        order.boot,
+        cgroup ?? '-',
+        order.netns ?? '-',
+        order.folder,
+        this.ends,
+        ...order.argv,
+      ],
       { env: { ...SURROUNDINGS, LINSTOCK_UNIT: `${this.mark}/${order.boot}` }, timeoutMs: START_TIMEOUT_MS, signal },
     );
     if ((await readTextIfThere(join(order.folder, bootFile.ran))) !== undefined) return { is: 'done' };
@@ -121,6 +130,8 @@ export class Units {
 
   /** Kills all of it and waits until it is empty; afterwards nothing of this boot can ever run. */
   async end(boot: BootId, folder: string, signal: AbortSignal): Promise<StepOutcome> {
+    // one that had ended before was not ended by us, whoever saw it or not
+    const wasEnded = (await this.look(boot, folder)).is === 'ended';
     const door = shutTheDoor(join(folder, bootFile.ran));
     const until = performance.now() + END_TIMEOUT_MS;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
@@ -130,7 +141,7 @@ export class Units {
       if (performance.now() > until) return { is: 'busy', lookAgainInMs: 200 };
       await wait(pauseMs, undefined, { signal });
     }
-    if (door === 'shut' && (await readExit(join(folder, bootFile.exit))) === null) {
+    if (!wasEnded && door === 'shut' && (await readExit(join(folder, bootFile.exit))) === null) {
       await writeDurably(join(folder, bootFile.exit), `${ON_REQUEST}\n`);
     }
     // the hint was for a watcher; whoever ends a unit knows

@@ -63,8 +63,9 @@ export class QemuVmm implements Vmm {
     return now.is === 'ended' ? { is: 'ended', ...(await this.#whyEnded(folder, now.exit)) } : { is: 'alive', paused: false };
   }
 
+  /** Part of a proof, where silence would be told as a fact: so it is given more time than a look. */
   async ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null> {
-    const version = await this.#talk(boot, folder, LOOK_TIMEOUT_MS, undefined, async (qmp) => qmp.version);
+    const version = await this.#talk(boot, folder, COMMAND_TIMEOUT_MS, undefined, async (qmp) => qmp.version);
     return version === null
       ? null
       : { version, pid: await this.#units.programOf(boot, folder, (pid) => commandOf(pid)[0] === this.#host.qemu) };
