@@ -51,8 +51,10 @@ export class BootConsole {
     const before = this.#reached.length;
     const until = Math.min(newest, this.#next + mostBytes);
     while (this.#next < until) {
+      // not past the end of what was seen at one moment: read again after a restart, milestones must get the same times
+      const moment = this.#facts.initFinished ? null : await this.keeper.seenUpTo(this.#next);
       const size = this.#facts.initFinished ? coarsePiece : finePiece;
-      const chunk = await this.keeper.read(this.#next, Math.min(size, until - this.#next));
+      const chunk = await this.keeper.read(this.#next, Math.min(size, until - this.#next, (moment ?? until) - this.#next));
       if (chunk.bytes.length === 0) break;
       if (chunk.from > this.#next) this.#reader.loseHead(); // trimmed before it was read
       this.#next = chunk.from + chunk.bytes.length;

@@ -42,6 +42,23 @@ it('reads a live console as it grows, and tells each milestone once, with its ti
   ]);
 });
 
+it('gives milestones the same times when the console is read again by another controller', async () => {
+  let at = 1_000;
+  const make = (): ConsoleWatch => new ConsoleWatch({ paths, now: () => at, sleep: async () => undefined, changed: () => undefined });
+  const first = make();
+  await write(banner);
+  await first.look(boot);
+  at = 2_000;
+  await write('linstock-init: ready up=1 listen=0.0.0.0:6080\n');
+  await first.look(boot);
+  const { reached } = await first.read(boot);
+  at = 9_000;
+  const second = make();
+  await second.look(boot);
+  expect((await second.read(boot)).reached).toEqual(reached);
+  expect(reached.map((r) => r.at)).toEqual([1_000, 2_000]);
+});
+
 it('hints at a panic and at the end of a VMM while it runs', async () => {
   const stop = new AbortController();
   watch.open(boot);

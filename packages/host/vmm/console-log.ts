@@ -125,6 +125,12 @@ export class ConsoleKeeper {
     return this.#times?.find((seen) => seen.end > offset)?.at ?? null;
   }
 
+  /** Where the bytes end that were first seen together with the one at this offset; null when that is not kept. */
+  async seenUpTo(offset: number): Promise<number | null> {
+    await this.#inTurn(() => this.#load());
+    return this.#times?.find((seen) => seen.end > offset)?.end ?? null;
+  }
+
   get #path(): string {
     return join(this.#folder, bootFile.console);
   }
