@@ -15,7 +15,7 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { FaultError, type BootView, type Condition, type Proof, type VmSpecInput, type VmView } from '@linstock/contract';
-import { prepare } from '@linstock/daemon';
+import { prepare, readServing } from '@linstock/daemon';
 import { allPids, bootFile, cgroup2Mount, commandOf, exec, execOk, Paths, pidsBearing, readKernelFile, stateOfPid } from '@linstock/host';
 import { connect, type Linstock } from '@linstock/sdk';
 import { eventually } from '@linstock/testkit';
@@ -145,11 +145,11 @@ export class Installation {
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     // setpriv becomes node, so the pid is the controller's own
     await eventually(
-      () => child.exitCode !== null || child.signalCode !== null || servingOf(this.paths)?.pid === child.pid,
+      async () => child.exitCode !== null || child.signalCode !== null || (await readServing(this.paths))?.pid === child.pid,
       Boolean,
       toolMs,
     );
-    const serving = servingOf(this.paths);
+    const serving = await readServing(this.paths);
     if (serving === null || serving.pid !== child.pid)
       throw new Error(`the controller ended with ${child.exitCode ?? child.signalCode}: ${this.#said}`);
     this.#api = connect({ url: serving.url, ...(serving.token === null ? {} : { token: serving.token }) });
@@ -397,11 +397,6 @@ export async function leftOf(mark: string, stateFolder: string): Promise<string[
   }
   if (existsSync(stateFolder)) found.push(...(await readdir(stateFolder)).map((name) => `file ${name}`));
   return found;
-}
-
-function servingOf(paths: Paths): { url: string; pid: number; token: string | null } | null {
-  if (!existsSync(paths.serving)) return null;
-  return JSON.parse(readFileSync(paths.serving, 'utf8')) as { url: string; pid: number; token: string | null };
 }
 
 let cacheReady: Promise<unknown> | null = null;

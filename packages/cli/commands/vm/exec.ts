@@ -12,7 +12,8 @@ export function exitCodeOf(end: ExecEnd): number {
   if (end.timedOut) return TIMED_OUT;
   if (end.code !== null) return end.code;
   const numbers: Record<string, number> = constants.signals;
-  return BY_SIGNAL + (end.signal === null ? 0 : (numbers[end.signal] ?? 0));
+  // the agent says KILL, Node says SIGKILL
+  return BY_SIGNAL + (end.signal === null ? 0 : (numbers[`SIG${end.signal.replace(/^SIG/, '')}`] ?? 0));
 }
 
 export const vmExec = command({
