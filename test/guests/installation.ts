@@ -82,8 +82,8 @@ export class Installation {
     await mkdir(one.stateFolder, { recursive: true });
     if (options.prepared !== false) await one.#share();
     if (options.user !== undefined) {
-      // never the blobs themselves: their files are shared, and read-only for everybody
-      for (const path of [folder, one.stateFolder, ...(await foldersBelow(one.stateFolder))]) await chown(path, options.user, options.user);
+      const below = await readdir(one.stateFolder, { recursive: true });
+      for (const path of [folder, one.stateFolder, ...below.map((name) => join(one.stateFolder, name))]) await chown(path, options.user, options.user);
     }
     return one;
   }
@@ -91,7 +91,9 @@ export class Installation {
   /** Hard links where the file system is the same, copies elsewhere: blobs are read-only and never changed in place. */
   async #share(): Promise<void> {
     await prepareCache();
-    for (const part of ['images/blobs', 'images/goldens']) await linkTree(join(cache, part), join(this.stateFolder, part));
+    // another user cannot read what belongs to us, and a link has one owner: that one gets copies
+    const share = this.#options.user === undefined ? linkTree : (from: string, to: string) => cp(from, to, { recursive: true });
+    for (const part of ['images/blobs', 'images/goldens']) await share(join(cache, part), join(this.stateFolder, part));
     await mkdir(join(this.stateFolder, 'images/scratch'), { recursive: true });
     // what was probed as root does not hold for somebody else
     if (this.#options.user === undefined) await cp(new Paths(cache).hostFacts, this.paths.hostFacts);
@@ -419,9 +421,4 @@ async function linkTree(from: string, to: string): Promise<void> {
       });
     }
   }
-}
-
-async function foldersBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
 }

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { faults, FaultError, openApi, routes, type Call, type Fault, type Problem, type Route, type RouteName } from '@linstock/contract';
 import type { z } from 'zod';
+import { stumbleOf } from '../engine.ts';
 import type { Answer } from './answer.ts';
 import type { Caller } from './caller.ts';
 
@@ -158,9 +159,14 @@ function faultOfError(error: unknown, request: FastifyRequest): Fault {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return { code: 'request-too-large', data: { limit: bodyLimit } };
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return { code: 'request-not-json', data: { hint: 'send Content-Type: application/json' } };
-  if (code.startsWith('FST_ERR_CTP') || error instanceof SyntaxError)
+  // Fastify's own JSON errors are SyntaxErrors with a status; one from our code has none and is a bug
+  if (code.startsWith('FST_ERR_CTP') || (error instanceof SyntaxError && 'statusCode' in error))
     return { code: 'request-not-json', data: { hint: error instanceof Error ? error.message.slice(0, 200) : 'unreadable' } };
-  return { code: 'bug', data: { requestId: request.id } };
+  try {
+    return stumbleOf(error, `${request.method} ${request.url.split('?')[0] ?? ''}`);
+  } catch {
+    return { code: 'bug', data: { requestId: request.id } }; // the log has the error itself
+  }
 }
 
 function problem(reply: FastifyReply, request: FastifyRequest, fault: Fault, errors?: Problem['errors']): FastifyReply {
