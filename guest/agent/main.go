@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -74,6 +75,9 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	default:
+		// The first collection pays for page faults and, in an emulated guest, for translating the code (139 ms against 51 ms
+		// for a later one, measured under TCG). It is paid while the guest boots, not when somebody waits for a proof.
+		go collectFacts(context.Background())
 		go serveVsock()
 		serveSerial()
 	}
