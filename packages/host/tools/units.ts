@@ -43,7 +43,8 @@ export type UnitSight =
   /** `exit` is null when nobody was left to tell: the keeper itself was killed */
   | { is: 'ended'; exit: UnitExit | null };
 
-export type UnitOrder = { boot: BootId; folder: string; netns: string | null; argv: readonly string[] };
+/** `output` gets standard output, `vmm.log` when absent; both are files of the folder that are appended to. */
+export type UnitOrder = { boot: BootId; folder: string; netns: string | null; argv: readonly string[]; output?: 'console.log' };
 
 /** A keeper starts in 15 ms on an idle machine; a loaded one may need a hundred times that. */
 const START_TIMEOUT_MS = 5_000;
@@ -101,8 +102,9 @@ export class Units {
     const cgroup = this.#cgroupOf(order.boot);
     mkdirSync(this.ends, { recursive: true });
     if (cgroup !== null) mkdirSync(cgroup, { recursive: true });
+    const output = order.output ?? bootFile.vmmLog;
     const start = await startDetached(
-      ['/bin/sh', keeper, order.boot, cgroup ?? '-', order.netns ?? '-', order.folder, this.ends, ...order.argv],
+      ['/bin/sh', keeper, order.boot, cgroup ?? '-', order.netns ?? '-', order.folder, this.ends, output, ...order.argv],
       { env: { ...SURROUNDINGS, LINSTOCK_UNIT: `${this.mark}/${order.boot}` }, timeoutMs: START_TIMEOUT_MS, signal },
     );
     if ((await readTextIfThere(join(order.folder, bootFile.ran))) !== undefined) return { is: 'done' };
