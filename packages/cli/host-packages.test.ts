@@ -2,7 +2,15 @@ import { expect, test } from 'vitest';
 import { FaultError } from '@linstock/contract';
 import type { Ran } from './daemon-face.ts';
 import { ensurePackages } from './host-install.ts';
-import { commandForAdministrator, hostPackages, howFar, installArguments, isStaticElf, missingPackages, type Look } from './host-packages.ts';
+import {
+  commandForAdministrator,
+  hostPackages,
+  howFar,
+  installArguments,
+  isStaticElf,
+  missingPackages,
+  type Look,
+} from './host-packages.ts';
 import { Out } from './out.ts';
 import { memorySink } from './testing/sink.ts';
 
@@ -28,7 +36,10 @@ test.each<[string, Parameters<typeof look>[0], string[]]>([
 
 test('how far apt-get is: its last word of that, whatever else it says', () => {
   expect(howFar('Reading package lists...\n')).toBeNull();
-  expect(howFar('dlstatus:1:0:Retrieving\nGet:1 http\ndlstatus:3:47.4719:Retrieving file 3\nGet:2')).toEqual({ phase: 'downloading', percent: 47 });
+  expect(howFar('dlstatus:1:0:Retrieving\nGet:1 http\ndlstatus:3:47.4719:Retrieving file 3\nGet:2')).toEqual({
+    phase: 'downloading',
+    percent: 47,
+  });
   expect(howFar('dlstatus:9:100:x\npmstatus:cpio:3.33:Unpacking cpio\npmstatus:cpio:6')).toEqual({ phase: 'setting up', percent: 3 });
 });
 

@@ -159,7 +159,12 @@ test('up: prepares, starts, boots, proves; a second one changes nothing', async 
   const first = await cli('up', '--port', '7420');
   expect(first.code).toBe(0);
   expect(done).toEqual(['start controller on 7420', 'create first']);
-  expect(first.stdout.replaceAll(/took .*?\)/g, 'took T)').replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:N').replace(/@\S+authorization/, '@STATE/authorization')).toMatchInlineSnapshot(`
+  expect(
+    first.stdout
+      .replaceAll(/took .*?\)/g, 'took T)')
+      .replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:N')
+      .replace(/@\S+authorization/, '@STATE/authorization'),
+  ).toMatchInlineSnapshot(`
     "Proof
       CONDITION    VERDICT    EXPECTED                     OBSERVED
     ✓ vmm.started  proved     qemu 7.2.19 answers          qemu 7.2.19 answers

@@ -120,8 +120,12 @@ describe('decideVm', () => {
   });
 
   it('takes a refutation as it is once init has finished and some seconds have gone', () => {
-    const refuted: Proof = { ...proof('refuted'), conditions: [{ id: 'init.finished', verdict: 'proved', asked: true, expected: '', observed: '', evidence: [] }] };
-    const after = (ms: number, p: Proof): string => word(decideVm(at('proving', { deadline: now + limits.proving - ms }), seen(up.vmm, { proof: p }), now));
+    const refuted: Proof = {
+      ...proof('refuted'),
+      conditions: [{ id: 'init.finished', verdict: 'proved', asked: true, expected: '', observed: '', evidence: [] }],
+    };
+    const after = (ms: number, p: Proof): string =>
+      word(decideVm(at('proving', { deadline: now + limits.proving - ms }), seen(up.vmm, { proof: p }), now));
     expect(after(1_000, refuted)).toBe('wait');
     expect(after(limits.refuted, refuted)).toBe('→ up');
     expect(after(limits.refuted, proof('refuted'))).toBe('wait'); // init has not finished: everything may still come

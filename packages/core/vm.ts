@@ -236,7 +236,11 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
     case 'killing':
       return { do: 'perform', step: 'end-vmm', then: { phase: 'unwiring' } };
     case 'unwiring':
-      return { do: 'perform', step: 'drop-network', then: { phase: 'idle', boot: { release: whyEnded(vm), ...(seen.vmm.is === 'ended' ? { exit: seen.vmm.hint } : {}) } } };
+      return {
+        do: 'perform',
+        step: 'drop-network',
+        then: { phase: 'idle', boot: { release: whyEnded(vm), ...(seen.vmm.is === 'ended' ? { exit: seen.vmm.hint } : {}) } },
+      };
     case 'unrooting':
       return { do: 'perform', step: 'drop-disk', then: { phase: 'gone' } };
     case 'gone':

@@ -279,7 +279,9 @@ export class LocalHost implements Host {
     if (sight.paused) await vmm.command(boot, folder, 'resume', ticket.signal);
     // a controller that has just started has no line to it yet, and the power button alone is nothing to a guest without a listener
     const soon = AbortSignal.any([ticket.signal, AbortSignal.timeout(lineMs)]);
-    const agent = vm.settings.golden.agent ? await this.#agents.wait(boot, this.#agentPath(boot), soon) : this.#agents.get(boot, this.#agentPath(boot));
+    const agent = vm.settings.golden.agent
+      ? await this.#agents.wait(boot, this.#agentPath(boot), soon)
+      : this.#agents.get(boot, this.#agentPath(boot));
     if (agent.is === 'open') {
       const answer = await agent.channel.request('poweroff', { mode: 'poweroff' }, { signal: ticket.signal, deadlineMs: 3_000 });
       if (answer.is === 'ok' || answer.is === 'lost') return { is: 'done' }; // a line that breaks here is the guest going down
@@ -300,7 +302,9 @@ export class LocalHost implements Host {
     const plan = await readPlan(paths.boot(boot));
     const alive = seen.is === 'alive' || (seen.is === 'panicked' && seen.process === 'alive');
     const agent: AgentLine =
-      alive && vmm.name !== 'stub' ? await this.#agentOf(vm, boot) : { is: 'absent', why: alive ? 'the stub has no guest' : 'its VMM has ended' };
+      alive && vmm.name !== 'stub'
+        ? await this.#agentOf(vm, boot)
+        : { is: 'absent', why: alive ? 'the stub has no guest' : 'its VMM has ended' };
     const sight = await gatherSight({
       vm,
       boot,

@@ -16,7 +16,11 @@ const schema = z.object({
 export type PlanFile = z.infer<typeof schema>;
 
 /** Puts the plan in place; `settled` resolves when it is on the disk. */
-export async function writePlan(folder: string, plan: LaunchPlan, host: { vmmVersion: string; accelerator: string }): Promise<{ settled: Promise<void> }> {
+export async function writePlan(
+  folder: string,
+  plan: LaunchPlan,
+  host: { vmmVersion: string; accelerator: string },
+): Promise<{ settled: Promise<void> }> {
   const path = join(folder, bootFile.plan);
   const { argv, commandLine } = plan;
   await writeWhole(path, JSON.stringify({ argv, commandLine, ...host }, null, 1));

@@ -83,7 +83,8 @@ export class Installation {
     if (options.prepared !== false) await one.#share();
     if (options.user !== undefined) {
       const below = await readdir(one.stateFolder, { recursive: true });
-      for (const path of [folder, one.stateFolder, ...below.map((name) => join(one.stateFolder, name))]) await chown(path, options.user, options.user);
+      for (const path of [folder, one.stateFolder, ...below.map((name) => join(one.stateFolder, name))])
+        await chown(path, options.user, options.user);
     }
     return one;
   }

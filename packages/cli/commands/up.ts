@@ -139,7 +139,11 @@ async function whyItEnded(error: FaultError, stateFolder: string): Promise<Fault
   );
   if (words === '') return error;
   const url = error.fault.data['url'] ?? stateFolder;
-  return new FaultError('daemon-unreachable', { url, hint: `it ended with the words "${words}", see ${join(stateFolder, 'controller.log')}` }, { cause: error });
+  return new FaultError(
+    'daemon-unreachable',
+    { url, hint: `it ended with the words "${words}", see ${join(stateFolder, 'controller.log')}` },
+    { cause: error },
+  );
 }
 
 /** The VM `first`, verified: made, started, examined again or left alone, as it needs. */
@@ -167,7 +171,16 @@ async function ensureFirst(api: Linstock, tools: Tools, withinMs: number): Promi
   return { ...(await api.vms[action](found.id, waiting)), changed: true };
 }
 
-type UpFacts = { stateFolder: string; verified: boolean; changed: boolean; url: string; vm: VmView; boot: BootView | null; took: number; prepared: Prepared };
+type UpFacts = {
+  stateFolder: string;
+  verified: boolean;
+  changed: boolean;
+  url: string;
+  vm: VmView;
+  boot: BootView | null;
+  took: number;
+  prepared: Prepared;
+};
 
 /** A word that a shell takes as it is. */
 function shellWord(text: string): string {

@@ -152,8 +152,16 @@ export class BridgeNetworks {
   async stillStands(network: Network, wiring: Wiring): Promise<boolean> {
     const port = join(LINKS, wiring.port);
     try {
-      const [namespace, bridge, isolated] = await Promise.all([namespaceState(wiring.netns), readlink(join(port, 'master')), readFile(join(port, 'brport/isolated'), 'utf8')]);
-      return namespace === 'there' && basename(bridge) === bridgeName(this.#mark, network.index) && (isolated.trim() === '1') === network.isolated;
+      const [namespace, bridge, isolated] = await Promise.all([
+        namespaceState(wiring.netns),
+        readlink(join(port, 'master')),
+        readFile(join(port, 'brport/isolated'), 'utf8'),
+      ]);
+      return (
+        namespace === 'there' &&
+        basename(bridge) === bridgeName(this.#mark, network.index) &&
+        (isolated.trim() === '1') === network.isolated
+      );
     } catch (error) {
       if (isAbsence(error)) return false;
       throw error;

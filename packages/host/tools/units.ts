@@ -44,7 +44,8 @@ export type UnitSight =
   /** `exit` is null when nobody was left to tell: the keeper itself was killed */
   | { is: 'ended'; exit: UnitExit | null };
 
-export type UnitOrder = { boot: BootId; folder: string; netns: string | null; argv: readonly string[] };
+/** `output` gets standard output, `vmm.log` when absent; both are files of the folder that are appended to. */
+export type UnitOrder = { boot: BootId; folder: string; netns: string | null; argv: readonly string[]; output?: 'console.log' };
 
 /** A keeper starts in 15 ms on an idle machine; a loaded one may need a hundred times that. */
 const START_TIMEOUT_MS = 5_000;
@@ -117,6 +118,7 @@ export class Units {
         order.netns ?? '-',
         order.folder,
         this.ends,
+        order.output ?? bootFile.vmmLog,
         ...order.argv,
       ],
       { env: { ...SURROUNDINGS, LINSTOCK_UNIT: `${this.mark}/${order.boot}` }, timeoutMs: START_TIMEOUT_MS, signal },

@@ -27,7 +27,8 @@ export function lastWords(text: string, mostLines = 3): string {
   return words;
 }
 
-async function tailOf(path: string, bytes: number): Promise<string> {
+/** At most this much of the end of a file; empty when there is none. */
+export async function tailOf(path: string, bytes: number): Promise<string> {
   try {
     const file = await open(path, 'r');
     try {

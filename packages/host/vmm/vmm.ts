@@ -28,8 +28,21 @@ export type LaunchPlan = {
    * `appendedByVmm` is what the VMM appends by itself
    */
   commandLine: { given: readonly string[]; addedForVmm: readonly string[]; appendedByVmm: readonly string[] };
-  /** to be written before anything runs; this is for VMMs with a configuration file, QEMU has none */
+  /** to be written before anything runs; an empty text means that the file must be there, and what is in it stays */
   files: readonly { path: string; text: string; mode: number }[];
+  /** where standard output goes, a file of the folder; the VMM's log when absent, as standard error always */
+  output?: 'console.log';
+  /** what a VMM shut in a folder finds there; absent for one that is not */
+  jail?: JailPlan;
+};
+
+export type JailPlan = {
+  /** the folder that becomes `/` for the VMM */
+  root: string;
+  /** whom the VMM runs as, and who owns `plan.files` and every link that is `own` */
+  owner: { uid: number; gid: number };
+  /** `shared` may be read and is somebody else's; `own` is this VM's, and is the very file, never a copy */
+  links: readonly { from: string; to: string; is: 'shared' | 'own' }[];
 };
 
 export type VmmSight =

@@ -1,0 +1,148 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { whyEnded, type EndKind, type Remains } from './exit.ts';
+
+const began = '2024-09-02T10:11:12.123456789 [boot-1:main:INFO] Running Firecracker v1.9.1\n';
+const started = `${began}2024-09-02T10:11:12.2 [boot-1:main:INFO] Successfully started microvm that was configured from one single json\n`;
+const error = (text: string, thread = 'main'): string => `2024-09-02T10:11:12.3 [boot-1:${thread}:ERROR] ${text}\n`;
+const remains = (changes: Partial<Remains>): Remains => ({
+  status: 0,
+  onRequest: false,
+  log: started,
+  errors: '',
+  console: 'Linux version 6.1\n',
+  consoleBytes: 18,
+  metrics: null,
+  ...changes,
+});
+const silent = { console: '', consoleBytes: 0 };
+const failing = { at: 1, values: new Map([['vcpu.failures', 1]]) };
+const config = (text: string): string => began + error(`RunWithApiError error: Failed to build MicroVM from Json: ${text}`);
+
+const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: EndKind, refused: boolean, hint: RegExp])[] = [
+  ['we did it', { status: 137, onRequest: true }, 'on-request', false, /ended on request$/],
+  ['nobody saw it', { status: null }, 'unseen', false, /keeper was killed/],
+  ['a reboot', { log: `${started}Vmm is stopping.` }, 'guest-ended', false, /rebooted or powered off/],
+  [
+    'a panic, which also ends with 0',
+    { console: '[ 1.0] Kernel panic - not syncing: Attempted to kill init! \u001b[31mx' },
+    'guest-panicked',
+    false,
+    /panicked: Kernel panic - not syncing: Attempted to kill init! x$/,
+  ],
+  ['a triple fault up to 1.14', { log: `${started}Received KVM_EXIT_SHUTDOWN signal` }, 'triple-fault', false, /exit code 0/],
+  [
+    'a triple fault from 1.15 on',
+    { status: 1, log: `${started}2026 [b:main:INFO] Vmm is stopping.\n` },
+    'triple-fault',
+    false,
+    /exit code 1/,
+  ],
+  [
+    'a vCPU that KVM gave up',
+    { status: 1, log: `${started}${error('Failure during vcpu run: Bad address (os error 14)', 'fc_vcpu 0')}Vmm is stopping.` },
+    'kvm-failed',
+    false,
+    /Bad address/,
+  ],
+  ['the same, by the count alone', { status: 1, metrics: failing }, 'kvm-failed', false, /KVM gave up/],
+  [
+    'a missing file',
+    { status: 1, log: config('Configuration for VMM from one single json failed: Block device error: No such file'), ...silent },
+    'bad-configuration',
+    true,
+    /cannot make this VM: RunWithApiError error/,
+  ],
+  [
+    'no rights to KVM',
+    { status: 1, log: config('Error creating KVM object: Permission denied (os error 13)'), ...silent },
+    'kvm-unusable',
+    true,
+    /KVM cannot run a VM/,
+  ],
+  [
+    'KVM that makes no VM',
+    { status: 1, log: config('Error with the Vm object: Failed to create VM: Resource busy'), ...silent },
+    'kvm-unusable',
+    true,
+    /Resource busy/,
+  ],
+  [
+    'a jailer that refused',
+    { status: 1, log: '', errors: 'Failed to canonicalize path /x\nError: Canonicalize("/x")', ...silent },
+    'jailer-refused',
+    true,
+    /before it began.*\/x/,
+  ],
+  ['arguments before there is a log', { status: 1, log: '', errors: 'Error: x', ...silent }, 'bad-arguments', true, /Error: x/],
+  [
+    'arguments',
+    { status: 153, log: '', errors: 'Error: ParseArguments(UnexpectedArgument("enable-pci"))', ...silent },
+    'bad-arguments',
+    true,
+    /153.*enable-pci/,
+  ],
+  ['a log level', { status: 152, log: '', ...silent }, 'bad-configuration', true, /152/],
+  [
+    'seccomp, which is not SIGTSTP',
+    { status: 148, log: `${started}${error('Shutting down VM after intercepting a bad syscall (41).')}` },
+    'seccomp',
+    false,
+    /exit code 148: .*number 41/,
+  ],
+  ['SIGBUS', { status: 149 }, 'memory-lost', false, /huge page/],
+  ['SIGSEGV', { status: 150 }, 'crashed', false, /SIGSEGV/],
+  ['the limit of file sizes', { status: 151 }, 'limit', false, /fsize/],
+  [
+    'a panic of its own',
+    { status: 134, log: `${started}Firecracker panicked at src/x.rs:1:1:\n` },
+    'vmm-panicked',
+    false,
+    /SIGABRT.*panicked at/,
+  ],
+  [
+    'a panic of its own, before the guest',
+    { status: 134, log: '', errors: 'thread main panicked: Invalid instance ID', ...silent },
+    'vmm-panicked',
+    true,
+    /Invalid instance ID/,
+  ],
+  ['kill -9', { status: 137 }, 'signal', false, /SIGKILL, from outside/],
+  ['SIGTERM', { status: 143 }, 'signal', false, /SIGTERM/],
+  ['no such program', { status: 127, log: '', errors: 'exec: /no: not found', ...silent }, 'no-program', true, /\/no: not found/],
+  ['a code that it does not have', { status: 42 }, 'unexpected', false, /exit code 42/],
+];
+
+describe('ends', () => {
+  test.each(cases)('%s', (_, given, kind, refused, hint) => {
+    const end = whyEnded(remains(given));
+    expect(end).toEqual({ kind, refused, hint: expect.stringMatching(hint) as string });
+    expect(end.hint).not.toMatch(/[\u0000-\u001f]/);
+  });
+
+  test('nothing after the guest spoke is a refusal, but what only its own words can mean', () => {
+    for (let status = 0; status < 256; status += 1) {
+      const { kind, refused } = whyEnded(remains({ status }));
+      if (refused) expect(['no-program', 'bad-arguments', 'bad-configuration']).toContain(kind);
+    }
+  });
+});
+
+test('no bytes that a guest or a VMM leaves make it throw, or make a long or dirty sentence', () => {
+  const anything = fc.oneof(fc.string({ unit: 'binary', maxLength: 500 }), fc.constantFrom(...cases.map(([, { log = '' }]) => log)));
+  fc.assert(
+    fc.property(
+      fc.option(fc.integer({ min: 0, max: 255 })),
+      fc.boolean(),
+      anything,
+      anything,
+      anything,
+      fc.nat(2),
+      (status, onRequest, log, errors, console, consoleBytes) => {
+        const { hint } = whyEnded({ status, onRequest, log, errors, console, consoleBytes, metrics: null });
+        expect(hint.length).toBeLessThan(1_000);
+        expect(hint).not.toMatch(/[\u0000-\u001f\u007f]/);
+      },
+    ),
+  );
+});

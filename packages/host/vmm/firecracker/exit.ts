@@ -1,0 +1,173 @@
+/**
+ * Why a Firecracker ended, from all that it left: its status, its log, its last words, the guest's console, its metrics. Pure. No single one
+ * of them is enough: a guest that panicked and a guest that rebooted both end it with 0 (facts §1.6, §6.3).
+ */
+import { cleanText } from '@linstock/core';
+import { lastWords } from '../last-words.ts';
+import { valueOf, type Metrics } from './metrics.ts';
+
+export type EndKind =
+  | 'on-request'
+  | 'unseen'
+  | 'guest-ended'
+  | 'guest-panicked'
+  | 'triple-fault'
+  | 'kvm-unusable'
+  | 'kvm-failed'
+  | 'bad-configuration'
+  | 'bad-arguments'
+  | 'jailer-refused'
+  | 'no-program'
+  | 'seccomp'
+  | 'memory-lost'
+  | 'crashed'
+  | 'limit'
+  | 'vmm-panicked'
+  | 'signal'
+  | 'unexpected';
+
+/** `refused`: it gave up by its own word before the guest ran, so trying again without a change is useless. */
+export type End = { kind: EndKind; hint: string; refused: boolean };
+
+export type Remains = {
+  /** as a shell sees it: an exit code, or 128 + N for signal N; null when nobody was left to see it */
+  status: number | null;
+  onRequest: boolean;
+  /** the ends of its log, of standard error, and of the console */
+  log: string;
+  errors: string;
+  console: string;
+  consoleBytes: number;
+  /** all lines added up */
+  metrics: Metrics | null;
+};
+
+/**
+ * Its own codes above 128 are not signals (vmm/src/lib.rs FcExitCode); a shell's 128 + N would make stops and window changes of them. Real
+ * deaths by these signals do not happen: it catches them, and those are their codes.
+ */
+const ownCodes: Readonly<Record<number, readonly [kind: EndKind, says: string]>> = {
+  148: ['seccomp', 'its seccomp filter stopped a system call that it does not allow'],
+  149: ['memory-lost', 'SIGBUS: guest memory was not there (no free huge page, or its memory file was cut or replaced)'],
+  150: ['crashed', 'SIGSEGV in Firecracker itself'],
+  151: ['limit', 'SIGXFSZ: a file grew past the limit of file sizes (--resource-limit fsize)'],
+  152: ['bad-configuration', 'its configuration or log level is wrong'],
+  153: ['bad-arguments', 'its arguments are wrong'],
+  154: ['limit', 'SIGXCPU: it used more processor time than its limit'],
+  155: ['crashed', 'SIGPIPE'],
+  156: ['signal', 'SIGHUP: whoever started it left (1.9 and 1.10: see --new-pid-ns)'],
+  157: ['crashed', 'SIGILL: this processor lacks an instruction that this build needs'],
+};
+
+const signalNames: Readonly<Record<number, string>> = {
+  129: 'SIGHUP',
+  130: 'SIGINT',
+  131: 'SIGQUIT',
+  132: 'SIGILL',
+  134: 'SIGABRT',
+  135: 'SIGBUS',
+  136: 'SIGFPE',
+  137: 'SIGKILL',
+  139: 'SIGSEGV',
+  141: 'SIGPIPE',
+  143: 'SIGTERM',
+  159: 'SIGSYS',
+};
+
+export function whyEnded(remains: Remains): End {
+  const { status } = remains;
+  if (remains.onRequest) return end('on-request', 'on request', remains, false);
+  if (status === null) return end('unseen', 'in a way that nobody saw, because its keeper was killed as well', remains, false);
+  const own = ownCodes[status];
+  if (own !== undefined) {
+    const call = /bad syscall \((\d{1,5})\)/.exec(remains.log)?.[1];
+    const says = status === 148 && call !== undefined ? `${own[1]} (number ${call})` : own[1];
+    return end(own[0], `with exit code ${status}: ${says}`, remains, status === 152 || status === 153 || silent(remains));
+  }
+  if (status === 0) return endOfGuest(remains);
+  if (status === 1) return generic(remains);
+  if (status === 126 || status === 127) return end('no-program', `with exit code ${status}: there is no such program`, remains, true);
+  if (status === 134) return end('vmm-panicked', 'by signal SIGABRT: Firecracker itself panicked', remains, silent(remains));
+  if (status > 128) {
+    const name = signalNames[status] ?? `number ${status - 128}`;
+    return end(
+      'signal',
+      `by signal ${name}${status === 137 ? ', from outside (somebody, or a host short of memory)' : ''}`,
+      remains,
+      false,
+    );
+  }
+  return end('unexpected', `with exit code ${status}`, remains, silent(remains));
+}
+
+function endOfGuest(remains: Remains): End {
+  const panic = panicIn(remains.console);
+  if (panic !== null)
+    return { kind: 'guest-panicked', hint: `Firecracker ended with exit code 0: the guest kernel panicked: ${panic}`, refused: false };
+  if (tripleFault(remains)) return end('triple-fault', 'with exit code 0: the guest’s processor gave up (triple fault)', remains, false);
+  return { kind: 'guest-ended', hint: 'Firecracker ended with exit code 0: the guest rebooted or powered off', refused: false };
+}
+
+/** What all versions say when KVM does not open, or opens and makes no VM (vmm/src/vstate/kvm.rs, vm.rs). */
+const kvmTrouble = /\bkvm|Failed to create VM|Cannot open the VM file descriptor/i;
+
+/** 1: everything that went wrong in main, from 1.15 on also a triple fault, and every complaint of the jailer. */
+function generic(remains: Remains): End {
+  const { log, errors } = remains;
+  const began = log.includes('Running Firecracker v');
+  const started = log.includes('Successfully started microvm');
+  if (!began && silent(remains)) {
+    // The jailer, and Firecracker before it has a log, speak to standard error only.
+    const jailer = /\bJailer|chroot|cgroup|mknod|netns|exec-file|Canonicalize|InvalidInstanceId/i.test(errors);
+    return end(jailer ? 'jailer-refused' : 'bad-arguments', 'with exit code 1 before it began', remains, true);
+  }
+  if (!started && silent(remains)) {
+    const kvm = kvmTrouble.test(log);
+    return kvm
+      ? end('kvm-unusable', 'with exit code 1: KVM cannot run a VM on this host', remains, true)
+      : end('bad-configuration', 'with exit code 1: it cannot make this VM', remains, true);
+  }
+  if (tripleFault(remains)) return end('triple-fault', 'with exit code 1: the guest’s processor gave up (triple fault)', remains, false);
+  if (
+    valueOf(remains.metrics, 'vcpu.failures') > 0 ||
+    /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log)
+  ) {
+    return end('kvm-failed', 'with exit code 1: KVM gave up running the guest', remains, false);
+  }
+  const panic = panicIn(remains.console);
+  if (panic !== null)
+    return { kind: 'guest-panicked', hint: `Firecracker ended with exit code 1: the guest kernel panicked: ${panic}`, refused: false };
+  return end('unexpected', 'with exit code 1 while the guest ran', remains, false);
+}
+
+/** Up to 1.14 it is a line of the log; from 1.15 on nothing is logged, and a vCPU that only failed has left a line or a count. */
+function tripleFault({ log, status, metrics }: Remains): boolean {
+  if (log.includes('Received KVM_EXIT_SHUTDOWN')) return true;
+  if (status !== 1 || /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log)) return false;
+  return log.includes('Vmm is stopping.') && valueOf(metrics, 'vcpu.failures') === 0;
+}
+
+function silent({ consoleBytes }: Remains): boolean {
+  return consoleBytes === 0;
+}
+
+function panicIn(console: string): string | null {
+  const found = /Kernel panic - not syncing[^\r\n]{0,200}/.exec(console)?.[0];
+  return found === undefined ? null : cleanText(found, 240);
+}
+
+/** With its last words: of the log the sentences of its errors, which say what its `Error: …` on standard error says for programmers. */
+function end(kind: EndKind, says: string, remains: Remains, refused: boolean): End {
+  const words = kind === 'on-request' ? '' : sentences(remains);
+  return { kind, hint: `Firecracker ended ${says}${words === '' ? '' : `: ${words}`}`, refused };
+}
+
+function sentences({ log, errors }: Remains): string {
+  const errorLines = log
+    .split('\n')
+    .filter((line) => /:ERROR[:\]]/.test(line) || line.startsWith('Firecracker panicked'))
+    // the time, the thread and the level are for the log; the exit code is said already
+    .map((line) => line.replace(/^\S{1,40} \[[^\]]{0,120}\] ?/, ''))
+    .filter((line) => !line.startsWith('Firecracker exiting with error'));
+  return lastWords(errorLines.join('\n'), 2) || lastWords(errors, 2);
+}
