@@ -86,7 +86,7 @@ export const faults = {
     http: 422,
     family: 'validation',
     retry: 'after-change',
-    say: 'Subnet {subnet} would put {ports} ports on one bridge; Linux carries 1,023, so a /22 is the largest. Choose a smaller subnet.',
+    say: 'Subnet {subnet} has more addresses than a bridge has ports for guests ({ports}); {largest} is the largest. Choose a smaller subnet.',
   },
   'guest-too-small': {
     http: 422,

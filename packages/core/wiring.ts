@@ -22,8 +22,10 @@ export type Wiring = {
 /** Names inside each namespace. */
 export const inside = { bridge: 'br0', tap: 'tap0', uplink: 'up0' } as const;
 
-/** A /22: Linux numbers the ports of a bridge from 1 to 1,023 (BR_MAX_PORTS, net/bridge/br_private.h). */
-export const mostPorts = 1_021;
+/** Linux numbers the ports of a bridge from 1 to 1,023 (BR_MAX_PORTS, net/bridge/br_private.h); some are left for the host's own. */
+export const mostPorts = 1_000;
+/** A larger subnet would promise addresses that its bridge has no ports for. */
+export const shortestPrefix = 22;
 
 /** Host ports of user-mode networks: 16 per slot; the mark chooses one of 24 blocks. */
 const forwardBase = 20_000;
@@ -62,11 +64,11 @@ export function overlap(a: Subnet, b: Subnet): boolean {
   return a.base < b.base + size(b) && b.base < a.base + size(a);
 }
 
-/** How many VMs a network can carry: all addresses but network, gateway and broadcast. */
+/** How many VMs a network can carry: all addresses but network, gateway and broadcast, as far as its bridge has ports. */
 export function slotsOf(network: Pick<Network, 'kind' | 'subnet'>): number {
   if (network.kind === 'user') return userSlots;
   const subnet = parseSubnet(network.subnet);
-  return subnet ? 2 ** (32 - subnet.prefix) - 3 : 0;
+  return subnet ? Math.min(2 ** (32 - subnet.prefix) - 3, mostPorts) : 0;
 }
 
 export function bridgeName(mark: string, index: number): string {

@@ -17,7 +17,7 @@
 import { access, constants, readFile, readdir, readlink, rm, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Fault, Network } from '@linstock/contract';
-import { bridgeName, mostPorts, parseSlotName, parseSubnet, slotName, slotsOf } from '@linstock/core';
+import { bridgeName, mostPorts, parseSlotName, parseSubnet, shortestPrefix, slotName } from '@linstock/core';
 import type { Wiring } from '@linstock/core';
 import { ToolFailure, exec, execOk, succeeded } from '../tools/exec.ts';
 import type { ExecResult } from '../tools/exec.ts';
@@ -81,8 +81,8 @@ export class BridgeNetworks {
     const subnet = parseSubnet(network.subnet);
     if (subnet === null)
       return { code: 'request-invalid', data: { problems: `subnet ${network.subnet} is not an IPv4 network of /8 to /30` } };
-    const ports = slotsOf(network);
-    if (ports > mostPorts) return { code: 'network-too-large', data: { subnet: network.subnet, ports } };
+    if (subnet.prefix < shortestPrefix)
+      return { code: 'network-too-large', data: { subnet: network.subnet, ports: mostPorts, largest: `/${shortestPrefix}` } };
     const lacking = (await this.#lackingTool()) ?? (await lackingPermission());
     if (lacking !== null) return lacking;
     await ensureFolder(this.#folder);

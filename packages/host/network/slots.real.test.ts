@@ -243,7 +243,7 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
     });
     expect(await host.networks.preflight(aNetwork(host, { subnet: '172.30.0.0/21', gateway: '172.30.0.1' }))).toEqual({
       code: 'network-too-large',
-      data: { subnet: '172.30.0.0/21', ports: 2045 },
+      data: { subnet: '172.30.0.0/21', ports: 1_000, largest: '/22' },
     });
     const free = aNetwork(host, { index: 1 });
     await host.networks.ensureNetwork(free);
