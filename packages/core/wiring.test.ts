@@ -47,7 +47,11 @@ describe('subnets', () => {
   });
 
   it('print what they parse', () => {
-    fc.assert(fc.property(fc.nat(2 ** 32 - 1), (value) => expect(parseAddress(formatAddress(value))).toBe(value)));
+    fc.assert(
+      fc.property(fc.nat(2 ** 32 - 1), (value) => {
+        expect(parseAddress(formatAddress(value))).toBe(value);
+      }),
+    );
     expect([netmaskOf(24), netmaskOf(30), netmaskOf(8)]).toEqual(['255.255.255.0', '255.255.255.252', '255.0.0.0']);
   });
 });
