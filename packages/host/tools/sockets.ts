@@ -24,6 +24,8 @@ export async function connectIn(folder: string, name: string, signal?: AbortSign
 function connected(path: string, signal: AbortSignal | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path });
+    // a peer that dies between the connect and the first listener of whoever gets this: without one here that would end the process
+    socket.on('error', () => {});
     const leave = (): void => {
       signal?.removeEventListener('abort', onAbort);
       socket.off('error', onError);
@@ -34,7 +36,6 @@ function connected(path: string, signal: AbortSignal | undefined): Promise<Socke
     };
     const onAbort = (): void => {
       leave();
-      socket.on('error', () => {}); // what it says after we left interests nobody
       socket.destroy();
       reject(signal?.reason);
     };

@@ -194,7 +194,9 @@ class OneConnection extends Agent {
     connectTo(this.#place, options.signal ?? AbortSignal.timeout(DEADLINE_MS)).then(
       (socket) => {
         this.#onConnect();
-        ready?.(null, socket);
+        // it may have died while it was on its way here, and a request on a dead socket hears nothing
+        if (socket.destroyed) ready?.(socket.errored ?? Object.assign(new Error('it hung up'), { code: 'ECONNRESET' }), none);
+        else ready?.(null, socket);
       },
       (error: unknown) => ready?.(error instanceof Error ? error : new Error('not connected', { cause: error }), none),
     );

@@ -32,6 +32,8 @@ export async function connectTo(place: SocketPlace, signal: AbortSignal): Promis
 function connected(path: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path });
+    // a peer that dies between the connect and the first listener of whoever gets this: without one here that would end the process
+    socket.on('error', () => {});
     const settle = (act: () => void): void => {
       signal.removeEventListener('abort', onAbort);
       socket.off('error', onError);
@@ -40,7 +42,6 @@ function connected(path: string, signal: AbortSignal): Promise<Socket> {
     const onError = (error: Error): void => settle(() => reject(error));
     const onAbort = (): void =>
       settle(() => {
-        socket.on('error', () => {}); // what it says after we left interests nobody
         socket.destroy();
         reject(signal.reason);
       });
