@@ -9,6 +9,7 @@ import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { createVitest } from 'vitest/node';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 import { exec } from '../packages/host/tools/exec.ts';
+import { prepareTestHost } from './test-host.ts';
 import { readGoEvents } from './go-results.ts';
 import type { Counts } from './go-results.ts';
 
@@ -152,6 +153,8 @@ if (unknown.length > 0) {
 // A file filter means files of ours; Go has packages.
 const wanted = (ring: Ring): boolean => values.only?.includes(ring) ?? (ring !== 'go' || positionals.length === 0);
 
+// somebody who names files is at work on them, and knows the machine
+if (positionals.length === 0 && wanted('real')) await prepareTestHost();
 if (wanted('fast')) await runVitest('fast', positionals);
 if (wanted('real')) await runVitest('real', positionals);
 if (wanted('go')) await runGo();
