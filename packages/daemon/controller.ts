@@ -157,7 +157,13 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
 
 /** Hints wake their VM; nothing rests on them. */
 async function follow(host: LocalHost, store: Store, signal: AbortSignal): Promise<void> {
-  for await (const vm of host.hints(signal)) await store.wake(vm, clock.now());
+  for await (const vm of host.hints(signal)) {
+    try {
+      await store.wake(vm, clock.now());
+    } catch (error) {
+      stumbleOf(error, 'follow a hint'); // throws what is a bug; a hint that is lost costs a look at the clock
+    }
+  }
 }
 
 /** What holds for the network and the marks is made true again and again: start is the ordinary loop. */

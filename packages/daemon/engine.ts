@@ -40,7 +40,7 @@ export class Engine {
 
   /** Works until the signal fires; rejects only on a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    const { store, now, sleep, worker, atOnce } = this.#parts;
+    const { store, sleep, atOnce } = this.#parts;
     const inWork = new Set<Promise<void>>();
     let bug: { error: unknown } | null = null;
     let nudge = new AbortController();
@@ -50,7 +50,7 @@ export class Engine {
     try {
       while (!signal.aborted && bug === null) {
         const wakeup = nudge;
-        const leases = inWork.size < atOnce ? await store.rent(worker, now(), atOnce - inWork.size) : [];
+        const { leases, forMs } = await this.#look(atOnce - inWork.size);
         for (const lease of leases) {
           const work: Promise<void> = this.serve(lease, signal)
             .catch((error: unknown) => {
@@ -63,10 +63,7 @@ export class Engine {
           inWork.add(work);
         }
         if (leases.length > 0) continue;
-        const due = await store.nextDue();
-        const forMs = due === null ? longestSleepMs : Math.max(0, Math.min(due - now(), longestSleepMs));
-        // at the limit a due row cannot be rented: only a worker that ends can change that, and it nudges
-        if (!wakeup.signal.aborted) await sleep(inWork.size >= atOnce ? longestSleepMs : forMs, wakeup.signal);
+        if (!wakeup.signal.aborted) await sleep(forMs, wakeup.signal);
         if (wakeup.signal.aborted && !signal.aborted) nudge = new AbortController();
       }
     } finally {
@@ -75,6 +72,22 @@ export class Engine {
       await Promise.allSettled(inWork);
     }
     if (bug !== null) throw (bug as { error: unknown }).error;
+  }
+
+  /** What is due, or for how long nothing is. A store that cannot answer now (its disk is full) is asked again later. */
+  async #look(room: number): Promise<{ leases: readonly Lease[]; forMs: number }> {
+    const { store, now, worker } = this.#parts;
+    // at the limit a due row cannot be rented: only a worker that ends can change that, and it nudges
+    if (room <= 0) return { leases: [], forMs: longestSleepMs };
+    try {
+      const leases = await store.rent(worker, now(), room);
+      if (leases.length > 0) return { leases, forMs: 0 };
+      const due = await store.nextDue();
+      return { leases, forMs: due === null ? longestSleepMs : Math.max(0, Math.min(due - now(), longestSleepMs)) };
+    } catch (error) {
+      stumbleOf(error, 'rent'); // throws what is a bug
+      return { leases: [], forMs: longestSleepMs };
+    }
   }
 
   /** Rents what is due and serves each until it waits or rests; how many there were. Tests drive time with this. */

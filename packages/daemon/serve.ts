@@ -25,7 +25,9 @@ export async function serve(options: ServeOptions): Promise<void> {
   const paths = new Paths(config.stateFolder);
   const lock = await starting(() => ensureFolder(config.stateFolder).then(() => lockFolder(paths)));
   await rm(paths.serving, { force: true }); // of one that was killed: nobody serves here yet
-  const log = pino({ base: null }, pino.destination({ dest: paths.log, sync: false, mkdir: true }));
+  const logFile = pino.destination({ dest: paths.log, sync: false, mkdir: true });
+  logFile.on('error', () => {}); // a full disk costs log lines, not the controller; who asks is told by the store
+  const log = pino({ base: null }, logFile);
   try {
     const controller = await starting(async () => {
       const { facts } = await surveyHost({

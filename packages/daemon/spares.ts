@@ -45,10 +45,9 @@ export class Spares {
 
   async #fill(signal: AbortSignal): Promise<void> {
     const { store, network, count, keep, failed } = this.#parts;
-    const taken = new Set((await store.read((tx) => tx.leases(network.index))).map((lease) => lease.slot));
-    const wanted = freeSlots(taken, slotsOf(network), count);
     try {
-      await keep(wanted, signal);
+      const taken = new Set((await store.read((tx) => tx.leases(network.index))).map((lease) => lease.slot));
+      await keep(freeSlots(taken, slotsOf(network), count), signal);
     } catch (error) {
       failed(error);
     }

@@ -20,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeId, type BootId } from '@linstock/contract';
-import { eventually } from '@linstock/testkit';
+import { eventually, othersCanReach } from '@linstock/testkit';
 import { cgroup2Mount, pidsBearing, stateOfPid } from './procs.ts';
 import { describeExit, Units } from './units.ts';
 
@@ -302,33 +302,36 @@ describe.skipIf(noNamespaces !== false)(`network namespaces${noNamespaces === fa
   });
 });
 
-describe.skipIf(!root)('an ordinary user (skipped unless root can become one)', () => {
-  test('launches, finds and ends units, and does not touch those of others', async () => {
-    const state = mkdtempSync(join(tmpdir(), 'linstock-nobody-'));
-    const boot = newBoot();
-    mkdirSync(join(state, 'boots', boot), { recursive: true });
-    for (const path of [state, join(state, 'boots'), join(state, 'boots', boot)]) {
-      chownSync(path, 65_534, 65_534);
-      chmodSync(path, 0o755);
-    }
-    writeFileSync(join(state, 'note'), '');
-    const argv = [
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      process.execPath,
-      join(import.meta.dirname, 'launch-a-unit.fixture.ts'),
-    ];
-    const mark = randomBytes(3).toString('hex');
-    const launched = spawnSync('setpriv', [...argv, mark, state, boot, '-'], { encoding: 'utf8' });
-    expect(launched.stderr).toBe('');
-    expect(JSON.parse(launched.stdout)).toMatchObject({ is: 'alive' });
-    const pids = pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`);
-    expect(pids.length).toBeGreaterThan(0);
-    const ended = spawnSync('setpriv', [...argv, mark, state, boot, '-', 'end'], { encoding: 'utf8' });
-    expect(ended.stderr).toBe('');
-    expect(JSON.parse(ended.stdout)).toMatchObject({ is: 'ended' });
-    expect(pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`)).toEqual([]);
-    rmSync(state, { recursive: true });
-  });
-});
+describe.skipIf(!root || !othersCanReach(import.meta.dirname))(
+  'an ordinary user (skipped unless root can become one who can read this clone)',
+  () => {
+    test('launches, finds and ends units, and does not touch those of others', async () => {
+      const state = mkdtempSync(join(tmpdir(), 'linstock-nobody-'));
+      const boot = newBoot();
+      mkdirSync(join(state, 'boots', boot), { recursive: true });
+      for (const path of [state, join(state, 'boots'), join(state, 'boots', boot)]) {
+        chownSync(path, 65_534, 65_534);
+        chmodSync(path, 0o755);
+      }
+      writeFileSync(join(state, 'note'), '');
+      const argv = [
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        process.execPath,
+        join(import.meta.dirname, 'launch-a-unit.fixture.ts'),
+      ];
+      const mark = randomBytes(3).toString('hex');
+      const launched = spawnSync('setpriv', [...argv, mark, state, boot, '-'], { encoding: 'utf8' });
+      expect(launched.stderr).toBe('');
+      expect(JSON.parse(launched.stdout)).toMatchObject({ is: 'alive' });
+      const pids = pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`);
+      expect(pids.length).toBeGreaterThan(0);
+      const ended = spawnSync('setpriv', [...argv, mark, state, boot, '-', 'end'], { encoding: 'utf8' });
+      expect(ended.stderr).toBe('');
+      expect(JSON.parse(ended.stdout)).toMatchObject({ is: 'ended' });
+      expect(pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`)).toEqual([]);
+      rmSync(state, { recursive: true });
+    });
+  },
+);

@@ -31,7 +31,7 @@ const busyTimeout = 100;
 /** How often a write asks again for the lock without blocking, 10 ms apart: about ten seconds with the above. */
 const busyTries = 100;
 
-const codes = { busy: 5, corrupt: 11, full: 13, notADatabase: 26 } as const;
+const codes = { busy: 5, ioError: 10, corrupt: 11, full: 13, notADatabase: 26 } as const;
 
 /** The primary result code of an error of SQLite; undefined for any other error. */
 function codeOf(error: unknown): number | undefined {
@@ -44,9 +44,12 @@ function sqlite<T>(database: DatabaseSync, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (codeOf(error) !== codes.full) throw error;
+    const code = codeOf(error);
+    if (code !== codes.full && code !== codes.ioError) throw error;
     const path = dirname(database.location() ?? '.');
     const { bavail, bsize } = statfsSync(path);
+    // the index beside the log (-shm) that cannot grow is told as an I/O error (SQLITE_IOERR_SHMSIZE), not as a full disk
+    if (code === codes.ioError && bavail > 0) throw error;
     throw new FaultError('host-disk-full', { path, freeMiB: Math.floor((bavail * bsize) / 2 ** 20) }, { cause: error });
   }
 }
