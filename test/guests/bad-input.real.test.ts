@@ -38,7 +38,7 @@ describe.skipIf(reason !== undefined)('bad input', () => {
     { name: 'nobody-listens', listen: 'none', observed: /tcp: refused; nothing in the guest listens on it/ },
     { name: 'loopback-only', listen: '127.0.0.1:6080', observed: /tcp: refused; in the guest it listens on 127\.0\.0\.1 only/ },
   ];
-  /** Another installation for one test, purged afterwards. */
+  /** Another installation for one test, purged afterwards: its evidence is kept before that. */
   async function withOther(
     options: { subnet: string; folder?: string; environment?: Record<string, string> },
     work: (other: Installation) => Promise<void>,
@@ -46,6 +46,9 @@ describe.skipIf(reason !== undefined)('bad input', () => {
     const other = await Installation.make(options);
     try {
       await work(other);
+    } catch (error) {
+      console.log(`evidence kept in ${await other.keepEvidence(options.subnet)}`);
+      throw error;
     } finally {
       await other.purge();
     }
