@@ -1,8 +1,8 @@
 /** Pure: what `vm create` reads out of its arguments. Rules about boot arguments are the server's; here is only the form. */
-import type { PromisedPort, PortLevel, VmSpecInput } from '@linstock/contract';
+import { portLevelSchema, type PromisedPort, type VmSpecInput } from '@linstock/contract';
 import { UsageError } from './command.ts';
 
-const levels: readonly PortLevel[] = ['tcp', 'http', 'websocket', 'rfb'];
+const levels = portLevelSchema.options;
 
 /** `6080`, `6080:http`, `6080:http:/vnc.html` */
 export function portOf(text: string): PromisedPort {

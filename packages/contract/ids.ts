@@ -7,9 +7,7 @@ export type VmId = Id<'vm'>;
 /** one attempt to bring one VM up: one life of one VMM process */
 export type BootId = Id<'boot'>;
 export type OperationId = Id<'op'>;
-export type NetworkId = Id<'net'>;
 export type HostId = Id<'host'>;
-export type EventId = Id<'evt'>;
 
 export const idKinds = ['vm', 'boot', 'op', 'net', 'host', 'evt'] as const;
 export type IdKind = (typeof idKinds)[number];

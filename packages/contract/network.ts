@@ -24,7 +24,6 @@ export const leaseSchema = z.object({
   address: z.string(),
   mac: z.string(),
 });
-export type LeaseView = z.infer<typeof leaseSchema>;
 
 export const networkViewSchema = networkSchema.extend({
   slots: z.int().meta({ description: 'how many VMs fit' }),

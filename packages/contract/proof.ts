@@ -1,27 +1,5 @@
 import { z } from 'zod';
 
-/** The conditions of a boot, in the order in which a boot reaches them. `port.N` stands once per promised port. */
-export const conditionNames = [
-  'vmm.started',
-  'kernel.started',
-  'cmdline.effective',
-  'cmdline.understood',
-  'kernel.config',
-  'memory.size',
-  'cpu.count',
-  'root.mounted',
-  'init.finished',
-  'agent.ready',
-  'net.address',
-  'net.layer2',
-  'net.path',
-  'net.egress',
-  'port',
-  'clock.offset',
-  'random.seeded',
-] as const;
-export type ConditionName = (typeof conditionNames)[number];
-
 export const verdictSchema = z.enum(['proved', 'refuted', 'unknown']);
 export type Verdict = z.infer<typeof verdictSchema>;
 

@@ -75,7 +75,6 @@ export const execRequestSchema = z.strictObject({
   cwd: z.string().max(4096).optional(),
   env: z.record(z.string(), z.string().max(32_768)).optional(),
 });
-export type ExecRequest = z.input<typeof execRequestSchema>;
 /** What an exec answers, a JSON document per line; `data` is base64. */
 export const execFrameSchema = z.union([
   z.object({ stream: z.enum(['stdout', 'stderr']), data: z.string() }),

@@ -121,18 +121,6 @@ export function parseCommandLine(line: string): CommandLine {
   return { kernel, init };
 }
 
-/** The text of a token, quoted where the kernel needs it. */
-export function formatToken(token: Pick<BootToken, 'key' | 'value'>): string {
-  if (token.value === null) return token.key;
-  const needsQuotes = [...token.value].some((c) => isKernelSpace(c.charCodeAt(0)));
-  return needsQuotes ? `${token.key}="${token.value}"` : `${token.key}=${token.value}`;
-}
-
-export function formatCommandLine(line: CommandLine): string {
-  const tokens = line.kernel.map(formatToken);
-  return (line.init === null ? tokens : [...tokens, '--', ...line.init.map(formatToken)]).join(' ');
-}
-
 /** parameq(): dashes and underscores in a parameter's name are the same. */
 export const canonicalKey = (key: string): string => key.replaceAll('-', '_');
 

@@ -56,6 +56,21 @@ export type BootRecord = Omit<
   networkIndex: number;
 };
 
+/** What only the host knows of a boot. */
+export type BootDetails = {
+  requestedArgs: readonly string[];
+  addedArgs: readonly string[];
+  effectiveArgs: string | null;
+  address: string;
+  mac: string;
+  consoleBytes: number;
+  /** what the console showed, with host times */
+  reached: readonly { what: string; at: Instant }[];
+};
+
+/** A program to run in a guest. */
+export type ExecOrder = { argv: readonly string[]; timeoutMs: number; cwd?: string | undefined; env?: Record<string, string> | undefined };
+
 export type HistoryEntry = { at: Instant; phase: string; decision: string; outcome: string; ms: number };
 
 export interface Store {
@@ -132,6 +147,7 @@ export interface Tx extends Reader {
   /** For a network on which nothing was made yet. */
   changeNetwork(network: Network): Promise<void>;
   keepHostFacts(id: HostId, facts: HostFacts): Promise<void>;
-  keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, expiresAt: Instant): Promise<void>;
+  /** Keeps it for a day from now. */
+  keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, now: Instant): Promise<void>;
   emit(type: string, subject: string, data: Record<string, unknown>, now: Instant): Promise<void>;
 }

@@ -80,13 +80,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       host: {
         mark,
         facts: async () => facts,
-        bootDetails: async (record) => {
-          const known = await store.read((tx) => tx.networks());
-          return host.bootDetails(
-            record,
-            known.find((n) => n.index === record.networkIndex),
-          );
-        },
+        bootDetails: (record, network) => host.bootDetails(record, network),
         console: (boot, options) => host.console(boot, options),
         exec: (vm, order, signal) => host.exec(vm, order, signal),
         goldens: () => host.goldens(),

@@ -1,5 +1,6 @@
 import type { Network } from '@linstock/contract';
 import { slotsOf, type Store } from '@linstock/core';
+import { untilEvent } from './until-event.ts';
 
 /** Nothing may have happened for so long before a spare is made: whoever is starting a VM comes first. */
 const calmMs = 150;
@@ -30,16 +31,11 @@ export class Spares {
   async run(signal: AbortSignal): Promise<void> {
     const { store, sleep } = this.#parts;
     while (!signal.aborted) {
-      const changed = new AbortController();
-      const unsubscribe = store.onEvents(() => changed.abort());
-      try {
-        await sleep(calmMs, AbortSignal.any([signal, changed.signal]));
-        if (signal.aborted || changed.signal.aborted) continue;
-        await this.#fill(AbortSignal.any([signal, changed.signal]));
-        if (!changed.signal.aborted) await sleep(lookEveryMs, AbortSignal.any([signal, changed.signal]));
-      } finally {
-        unsubscribe();
-      }
+      using changed = untilEvent(store, signal);
+      await sleep(calmMs, changed.signal);
+      if (changed.signal.aborted) continue;
+      await this.#fill(changed.signal);
+      if (!changed.signal.aborted) await sleep(lookEveryMs, changed.signal);
     }
   }
 

@@ -18,7 +18,9 @@ import {
   resolveArgs,
   wiringOf,
   type Asked,
+  type BootDetails,
   type BootRecord,
+  type ExecOrder,
   type Host,
   type Marked,
   type Seen,
@@ -411,18 +413,7 @@ export class LocalHost implements Host {
     return list;
   }
 
-  async bootDetails(
-    record: BootRecord,
-    network: Network | undefined,
-  ): Promise<{
-    requestedArgs: readonly string[];
-    addedArgs: readonly string[];
-    effectiveArgs: string | null;
-    address: string;
-    mac: string;
-    consoleBytes: number;
-    reached: readonly { what: string; at: number }[];
-  }> {
+  async bootDetails(record: BootRecord, network: Network | undefined): Promise<BootDetails> {
     const commandLine = (await readPlan(this.#p.paths.boot(record.id)))?.commandLine ?? unplanned;
     const look = await this.#consoles.read(record.id as BootId);
     const wiring = network ? wiringOf(this.mark, network, record.slot) : null;
@@ -441,11 +432,7 @@ export class LocalHost implements Host {
     return this.#consoles.stream(boot as BootId, options);
   }
 
-  async exec(
-    vm: Vm,
-    order: { argv: readonly string[]; timeoutMs: number; cwd?: string | undefined; env?: Record<string, string> | undefined },
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<ExecFrame>> {
+  async exec(vm: Vm, order: ExecOrder, signal: AbortSignal): Promise<AsyncIterable<ExecFrame>> {
     const boot = owned(vm).id;
     const soon = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
     const agent = vm.settings.golden.agent

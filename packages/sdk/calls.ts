@@ -23,6 +23,10 @@ export type CallOptions = {
   ifMatch?: number;
 };
 
+export function signalOf(options: { signal?: AbortSignal | undefined }): { signal?: AbortSignal } {
+  return options.signal === undefined ? {} : { signal: options.signal };
+}
+
 export type EventOptions = {
   /** sequence number after which to begin; 0 is the oldest kept */
   after?: number;

@@ -5,7 +5,7 @@
  */
 import { FaultError, type LinstockEvent } from '@linstock/contract';
 import { pause, type BackOff } from './back-off.ts';
-import type { Calls, EventOptions } from './calls.ts';
+import { signalOf, type Calls, type EventOptions } from './calls.ts';
 import { EventCutter, LineCutter } from './frames.ts';
 
 /** The controller sends a heartbeat every 15 s: three missed ones mean that the connection is dead. */
@@ -89,8 +89,4 @@ function seqOf(id: string | null): number {
 
 function subjectOf(options: EventOptions): { subject?: string } {
   return options.subject === undefined ? {} : { subject: options.subject };
-}
-
-function signalOf(options: { signal?: AbortSignal | undefined }): { signal?: AbortSignal } {
-  return options.signal === undefined ? {} : { signal: options.signal };
 }

@@ -1,6 +1,6 @@
 import type { BootView, Goal, Operation, Reply, VmSpecInput, VmView } from '@linstock/contract';
 import type { BackOff } from './back-off.ts';
-import type { CallOptions, Calls } from './calls.ts';
+import { signalOf, type CallOptions, type Calls } from './calls.ts';
 import { Exec } from './exec.ts';
 import { waitFor, type Waited, type WaitOptions } from './waiting.ts';
 
@@ -132,10 +132,6 @@ export class Vms {
     const { vm, reached } = await this.wait(reply.vm.id, options.until, options);
     return { vm, operation: reply.operation, reached };
   }
-}
-
-function signalOf(options: { signal?: AbortSignal | undefined }): { signal?: AbortSignal } {
-  return options.signal === undefined ? {} : { signal: options.signal };
 }
 
 function callOptions(options: ActOptions): CallOptions {

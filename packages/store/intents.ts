@@ -123,16 +123,12 @@ export class SqlTx extends SqlReader implements Tx {
       .execute();
   }
 
-  async keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, expiresAt: Instant): Promise<void> {
+  async keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, now: Instant): Promise<void> {
     const { db } = this.#scope;
-    // every answer lives as long, so this one's birth is now: what expired before goes, a used-up key among it
-    await db
-      .deleteFrom('answers')
-      .where('expires_at', '<=', expiresAt - answerLife)
-      .execute();
+    await db.deleteFrom('answers').where('expires_at', '<=', now).execute(); // a used-up key among it
     await db
       .insertInto('answers')
-      .values({ scope, body_hash: answer.bodyHash, status: answer.status, body: toJson(answer.body ?? null), expires_at: expiresAt })
+      .values({ scope, body_hash: answer.bodyHash, status: answer.status, body: toJson(answer.body ?? null), expires_at: now + answerLife })
       .execute();
   }
 

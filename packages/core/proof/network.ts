@@ -1,4 +1,3 @@
-import type { EvidenceLine } from '@linstock/contract';
 import { cleanText } from '../clean.ts';
 import type { Asked } from './asked.ts';
 import {
@@ -20,13 +19,6 @@ import type { Sight } from './sight.ts';
 const sameMac = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 const bridgeWouldShow = 'A network of kind bridge shows it; that needs root (or CAP_NET_ADMIN) on the host.';
 
-/** Who may have changed the address after it was set, by the console. */
-function laterHands(sight: Sight): EvidenceLine[] {
-  const set = sight.console.ipConfig?.line ?? 0;
-  const by = sight.console.networkConfigurators.filter((c) => c.line > set);
-  return by.map(consoleSays);
-}
-
 /** net.address: the leased address was set and is still there at proof time; who set it last. */
 export function netAddress(asked: Asked, sight: Sight): Finding {
   const { address, prefix, mac } = asked.wiring;
@@ -35,10 +27,11 @@ export function netAddress(asked: Asked, sight: Sight): Finding {
   const set = ipConfig
     ? `set to ${ipConfig.address} by ${ipConfig.by === 'kernel' ? 'the kernel' : 'the initrd'} at console line ${ipConfig.line}`
     : 'no line on the console says that it was set';
-  const later = laterHands(sight);
-  const names = networkConfigurators.filter((c) => c.line > (ipConfig?.line ?? 0)).map((c) => c.name);
+  /** who may have changed the address after it was set, by the console */
+  const later = networkConfigurators.filter((c) => c.line > (ipConfig?.line ?? 0));
+  const names = later.map((c) => c.name);
   const after = names.length > 0 ? `, then ${names.join(' and ')} started` : '';
-  const setLines = [...(ipConfig ? [consoleSays(ipConfig)] : []), ...later, ...ipProblems.map(consoleSays)];
+  const setLines = [...(ipConfig ? [consoleSays(ipConfig)] : []), ...later.map(consoleSays), ...ipProblems.map(consoleSays)];
 
   const facts = guestFacts(sight);
   const shown = facts?.addresses ?? null;

@@ -1,10 +1,11 @@
-import type { EvidenceLine, PortLevel, PromisedPort } from '@linstock/contract';
+import { portLevelSchema, type EvidenceLine, type PromisedPort } from '@linstock/contract';
 import type { Asked } from './asked.ts';
 import { agentSays, guestFacts, probeSays, proved, refuted, unknown, type Finding } from './condition.ts';
 import type { PortAnswer, Sight } from './sight.ts';
 
-/** In the order in which one is built on the other. */
-const levels: readonly PortLevel[] = ['tcp', 'http', 'websocket', 'rfb'];
+const levels = portLevelSchema.options;
+/** An address that only the guest itself can reach. */
+const loopbackAddress = /^(?:127\.|::1$|\[::1\])/;
 
 /** What an answer proves, and what to look at for it (the lexicon of docs/proof.md). */
 const next: Record<PortAnswer, string> = {
@@ -45,7 +46,7 @@ export function portAnswers(asked: Asked, sight: Sight, promised: PromisedPort):
     if (!step) return unknown(expected, `${level} was not tried`, `Try ${level} on the port by hand.`, [...evidence, ...inside]);
     evidence.push(probeSays(sight, `${level}: ${step.text}`));
     if (!step.ok) {
-      const loopback = here.length > 0 && here.every((l) => /^(?:127\.|::1$|\[::1\])/.test(l.address));
+      const loopback = here.length > 0 && here.every((l) => loopbackAddress.test(l.address));
       const where = loopback
         ? `; in the guest it listens on ${here.map((l) => l.address).join(', ')} only`
         : listening && here.length === 0
@@ -67,7 +68,7 @@ export function portAnswers(asked: Asked, sight: Sight, promised: PromisedPort):
   if (first === undefined) return unknown(expected, 'nothing was tried', 'Make the proof again.', inside);
   // the VMM's own forwarder accepts connections before the guest is up, so an open port of a user-mode network is its word, not the guest's
   if (asked.network.kind === 'user' && promised.level === 'tcp') {
-    const outside = here.some((l) => !/^(?:127\.|::1$|\[::1\])/.test(l.address));
+    const outside = here.some((l) => !loopbackAddress.test(l.address));
     if (!outside) {
       return unknown(
         expected,

@@ -1,4 +1,4 @@
-import type { Instant } from '@linstock/contract';
+import type { Instant, PortLevel } from '@linstock/contract';
 import type { ConsoleFacts } from '../console/console.ts';
 
 /**
@@ -34,7 +34,7 @@ export type Sight = {
 export type PortSight = {
   port: number;
   /** how far it got, level by level; the first that is not ok ends the chain */
-  steps: readonly { level: 'tcp' | 'http' | 'websocket' | 'rfb'; ok: boolean; answer: PortAnswer; text: string }[];
+  steps: readonly { level: PortLevel; ok: boolean; answer: PortAnswer; text: string }[];
 };
 export type PortAnswer = 'open' | 'refused' | 'timeout' | 'unreachable' | 'reset' | 'status' | 'upgraded' | 'banner' | 'garbage' | 'closed';
 

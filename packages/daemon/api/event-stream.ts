@@ -1,3 +1,4 @@
+import { untilEvent } from '../until-event.ts';
 import type { Parts } from './parts.ts';
 
 /** A heartbeat with the newest sequence number: proxies keep the connection, clients see how far they are. */
@@ -16,30 +17,23 @@ export async function* eventStream(
   let quietSince = parts.now();
   yield `retry: 1000\n\n`;
   while (!from.signal.aborted) {
-    const changed = new AbortController();
-    const unsubscribe = parts.store.onEvents(() => changed.abort());
-    const stop = (): void => changed.abort();
-    from.signal.addEventListener('abort', stop, { once: true });
-    try {
-      const events = await parts.store.read((tx) =>
-        tx.events({ after, limit: page, ...(from.subject === undefined ? {} : { subject: from.subject }) }),
-      );
-      // compacted past a reader that was too slow: ended, so that it comes again and is told (410) instead of getting a hole
-      if (after > 0 && (await parts.store.read((tx) => tx.eventBounds())).oldest > after + 1) return;
-      for (const event of events) {
-        after = event.seq;
-        quietSince = parts.now();
-        yield `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
-      }
-      if (events.length === page) continue;
-      await parts.sleep(Math.max(0, quietSince + heartbeatMs - parts.now()), changed.signal);
-      if (parts.now() - quietSince >= heartbeatMs) {
-        quietSince = parts.now();
-        yield `: seq ${after}\n\n`;
-      }
-    } finally {
-      unsubscribe();
-      from.signal.removeEventListener('abort', stop);
+    using changed = untilEvent(parts.store, from.signal);
+    const { events, oldest } = await parts.store.read(async (tx) => ({
+      events: await tx.events({ after, limit: page, ...(from.subject === undefined ? {} : { subject: from.subject }) }),
+      oldest: (await tx.eventBounds()).oldest,
+    }));
+    // compacted past a reader that was too slow: ended, so that it comes again and is told (410) instead of getting a hole
+    if (after > 0 && oldest > after + 1) return;
+    for (const event of events) {
+      after = event.seq;
+      quietSince = parts.now();
+      yield `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+    }
+    if (events.length === page) continue;
+    await parts.sleep(Math.max(0, quietSince + heartbeatMs - parts.now()), changed.signal);
+    if (parts.now() - quietSince >= heartbeatMs) {
+      quietSince = parts.now();
+      yield `: seq ${after}\n\n`;
     }
   }
 }

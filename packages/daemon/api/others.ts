@@ -1,9 +1,9 @@
-import { FaultError } from '@linstock/contract';
-import { stateOf } from '@linstock/core';
+import { FaultError, type BootView, type Network } from '@linstock/contract';
+import { stateOf, type BootRecord } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Parts } from './parts.ts';
-import { findGolden } from './plan-vm.ts';
+import { findGolden, findNetwork } from './plan-vm.ts';
 import { eventStream } from './event-stream.ts';
 import { bootView, networkView } from './views.ts';
 import { find } from './vms.ts';
@@ -24,6 +24,14 @@ type OtherHandlers = Pick<
 
 export function otherHandlers(parts: Parts): OtherHandlers {
   const { store, host, build } = parts;
+  const viewOf = async (record: BootRecord, networks: readonly Network[]): Promise<BootView> =>
+    bootView(
+      record,
+      await host.bootDetails(
+        record,
+        networks.find((n) => n.index === record.networkIndex),
+      ),
+    );
   return {
     'health.show': async () => {
       const vms = await store.read((tx) => tx.vms());
@@ -32,16 +40,16 @@ export function otherHandlers(parts: Parts): OtherHandlers {
       return document<'health.show'>({ ...facts, onDisk, current: onDisk === build.running, vms: vms.length });
     },
     'boot.list': async ({ query }) => {
-      const records = await store.read(async (tx) => {
+      const { records, networks } = await store.read(async (tx) => {
         const vm = query.vm === undefined ? {} : { vm: (await find(tx, query.vm)).id };
-        return tx.boots({ ...vm, limit: query.limit });
+        return { records: await tx.boots({ ...vm, limit: query.limit }), networks: await tx.networks() };
       });
-      return document<'boot.list'>({ items: await Promise.all(records.map(async (r) => bootView(r, await host.bootDetails(r)))) });
+      return document<'boot.list'>({ items: await Promise.all(records.map((record) => viewOf(record, networks))) });
     },
     'boot.show': async ({ params }) => {
-      const record = await store.read((tx) => tx.boot(params.id));
+      const { record, networks } = await store.read(async (tx) => ({ record: await tx.boot(params.id), networks: await tx.networks() }));
       if (record === undefined) throw new FaultError('not-found', { noun: 'boot', id: params.id });
-      return document<'boot.show'>(bootView(record, await host.bootDetails(record)));
+      return document<'boot.show'>(await viewOf(record, networks));
     },
     'golden.list': async () => document<'golden.list'>({ items: [...(await host.goldens())] }),
     'golden.show': async ({ params }) => document<'golden.show'>(findGolden(await host.goldens(), params.id)),
@@ -54,12 +62,7 @@ export function otherHandlers(parts: Parts): OtherHandlers {
       }),
     'network.show': async ({ params }) =>
       store.read(async (tx) => {
-        const network = await tx.network(params.id);
-        if (!network)
-          throw new FaultError('network-unknown', {
-            network: params.id,
-            known: (await tx.networks()).map((n) => n.name).join(', ') || 'none',
-          });
+        const network = findNetwork(await tx.networks(), params.id);
         return document<'network.show'>(networkView(host.mark, network, await tx.leases(network.index)));
       }),
     'host.list': async () => {

@@ -11,9 +11,7 @@ export function planVm(
   known: { goldens: readonly GoldenManifest[]; networks: readonly Network[]; vmm: VmSettings['vmm']; mark: string; id: VmId },
 ): VmSettings {
   const golden = findGolden(known.goldens, spec.golden);
-  const network = known.networks.find((n) => n.name === spec.network);
-  if (!network)
-    throw new FaultError('network-unknown', { network: spec.network, known: known.networks.map((n) => n.name).join(', ') || 'none' });
+  const network = findNetwork(known.networks, spec.network);
   const memoryMiB = spec.memoryMiB ?? golden.machine.memoryMiB;
   if (memoryMiB < golden.machine.leastMemoryMiB) {
     throw new FaultError('guest-too-small', { asked: memoryMiB, golden: golden.name, least: golden.machine.leastMemoryMiB });
@@ -37,4 +35,10 @@ export function findGolden(goldens: readonly GoldenManifest[], wanted: string): 
     .toSorted((a, b) => b.version - a.version)[0];
   if (found) return found;
   throw new FaultError('golden-unknown', { golden: wanted, known: goldens.map((g) => `${g.name}@${g.version}`).join(', ') || 'none' });
+}
+
+export function findNetwork(networks: readonly Network[], name: string): Network {
+  const found = networks.find((n) => n.name === name);
+  if (found) return found;
+  throw new FaultError('network-unknown', { network: name, known: networks.map((n) => n.name).join(', ') || 'none' });
 }

@@ -1,5 +1,15 @@
 import { sentenceOf, type BootView, type NetworkView, type Operation, type VmView } from '@linstock/contract';
-import { allowedIn, reachOfPort, slotsOf, stateOf, wiringOf, type BootRecord, type Vm, type Wiring } from '@linstock/core';
+import {
+  allowedIn,
+  reachOfPort,
+  slotsOf,
+  stateOf,
+  wiringOf,
+  type BootDetails,
+  type BootRecord,
+  type Vm,
+  type Wiring,
+} from '@linstock/core';
 import type { Network } from '@linstock/contract';
 
 /** The lease of a VM's present boot as names and addresses; null when it has none. */
@@ -43,18 +53,6 @@ export function vmView(mark: string, vm: Vm, more: { operation: Operation | unde
     version: vm.version,
   };
 }
-
-/** What only the host knows of a boot. */
-export type BootDetails = {
-  requestedArgs: readonly string[];
-  addedArgs: readonly string[];
-  effectiveArgs: string | null;
-  address: string;
-  mac: string;
-  consoleBytes: number;
-  /** what the console showed, with host times */
-  reached: readonly { what: string; at: number }[];
-};
 
 export function bootView(record: BootRecord, details: BootDetails): BootView {
   const { milestones, networkIndex: _, ...rest } = record;

@@ -41,7 +41,6 @@ type Wished = { vm: VmId; operation: OperationId | null };
 type Action = 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete';
 
 /** How long answers to idempotency keys are kept. */
-const dayMs = 86_400_000;
 
 const wishes: Record<Action, { action: VmAction; wish: Wish; reprove?: true }> = {
   'vm.start': { action: 'start', wish: 'running' },
@@ -100,7 +99,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
         if (before) return { ...(before.body as Wished), replayed: true };
       }
       const made = await work(tx);
-      if (caller.once) await tx.keepAnswer(caller.once.scope, { bodyHash: caller.once.bodyHash, status: 202, body: made }, now() + dayMs);
+      if (caller.once) await tx.keepAnswer(caller.once.scope, { bodyHash: caller.once.bodyHash, status: 202, body: made }, now());
       return { ...made, replayed: false };
     });
 
@@ -113,12 +112,9 @@ export function vmHandlers(parts: Parts): VmHandlers {
         if (caller.ifMatch !== null && caller.ifMatch !== vm.version)
           throw new FaultError('version-stale', { given: caller.ifMatch, current: vm.version });
         const operation = ids.next('op', now());
-        if (vm.wish === 'absent') {
-          // deleting is legal from every state, and again
-          if (action !== 'delete')
-            throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state: stateOf(vm) });
+        // deleting is legal from every state, and again
+        if (vm.wish === 'absent' && action === 'delete')
           return { vm: vm.id, operation: ((await tx.operationOf(vm.id))?.id as OperationId | undefined) ?? null };
-        }
         const state = stateOf(vm);
         const standing = reprove && vm.wish !== 'running'; // a proof must not undo a pause that somebody just asked for
         if (standing || !allowedIn[state].includes(action))

@@ -1,5 +1,6 @@
 import type { Goal, VmId } from '@linstock/contract';
 import { reachOf, type GoalReach, type Store, type Vm } from '@linstock/core';
+import { untilEvent } from '../until-event.ts';
 
 /** Hints may be lost, so the row is read at least this often. */
 const lookEveryMs = 1_000;
@@ -17,20 +18,12 @@ export async function waitFor(
 ): Promise<{ vm: Vm | undefined; reach: GoalReach }> {
   const until = parts.now() + forMs;
   for (;;) {
-    const changed = new AbortController();
-    const unsubscribe = parts.store.onEvents(() => changed.abort());
-    const stop = (): void => changed.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      const vm = await parts.store.read((tx) => tx.vm(id));
-      if (vm === undefined) return { vm, reach: goal === 'deleted' ? { is: 'reached' } : { is: 'unreachable', why: 'it is gone' } };
-      const reach = reachOf(vm, goal);
-      const left = until - parts.now();
-      if (reach.is !== 'not-yet' || left <= 0 || signal.aborted) return { vm, reach };
-      await parts.sleep(Math.min(left, lookEveryMs), changed.signal);
-    } finally {
-      unsubscribe();
-      signal.removeEventListener('abort', stop);
-    }
+    using changed = untilEvent(parts.store, signal);
+    const vm = await parts.store.read((tx) => tx.vm(id));
+    if (vm === undefined) return { vm, reach: goal === 'deleted' ? { is: 'reached' } : { is: 'unreachable', why: 'it is gone' } };
+    const reach = reachOf(vm, goal);
+    const left = until - parts.now();
+    if (reach.is !== 'not-yet' || left <= 0 || signal.aborted) return { vm, reach };
+    await parts.sleep(Math.min(left, lookEveryMs), changed.signal);
   }
 }
