@@ -206,7 +206,7 @@ export class LocalHost implements Host {
     await networks?.ensureSlot(vm.settings.network, wiring, signal);
   }
 
-  /** Makes these slots ahead of need, one after the other until the signal fires; others that were spare are left to the reclaim pass. */
+  /** Makes these slots ahead of need (everything about them is arithmetic, so a spare is simply an early ensureSlot), one after the other until the signal fires; others that were spare are left to the reclaim pass. */
   async keepSpares(network: Network, slots: readonly number[], signal: AbortSignal): Promise<void> {
     const wirings = slots.map((slot) => wiringOf(this.mark, network, slot));
     const wanted = new Set(wirings.map((w) => w.netns));
@@ -216,7 +216,7 @@ export class LocalHost implements Host {
       if (signal.aborted) return;
       await this.#queue.run(wiring.netns, async () => {
         // a VM may have claimed it meanwhile, and then this only looks; half a slot would cost its VM more than none
-        await this.#p.networks?.warm(network, [wiring]);
+        await this.#p.networks?.ensureSlot(network, wiring);
         this.#spares.add(wiring.netns);
       });
     }

@@ -36,7 +36,7 @@ export function parsePackageRecord(text: string): PackageRecord | undefined {
 export async function lookAtPackage(name: string, signal?: AbortSignal): Promise<{ ok: true; record: PackageRecord } | ImageRefusal> {
   const result = await exec(['apt-cache', 'show', '--no-all-versions', name], {
     timeoutMs: ASK_TIMEOUT_MS,
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   });
   if (result.aborted) signal?.throwIfAborted();
   if (result.spawnError === 'ENOENT')
@@ -61,12 +61,11 @@ export async function unpackPackage(
   signal?: AbortSignal,
 ): Promise<{ ok: true; tree: string } | ImageRefusal> {
   await ensureFolder(folder);
-  const bound = signal === undefined ? {} : { signal };
   // APT::Sandbox::User: without it, root's apt drops to user _apt, which cannot write in our folder, and warns about it.
   const got = await exec(['apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download', `${record.name}=${record.version}`], {
     cwd: folder,
     timeoutMs: DOWNLOAD_TIMEOUT_MS,
-    ...bound,
+    signal,
   });
   if (got.aborted) signal?.throwIfAborted();
   const file = succeeded(got) ? (await readdir(folder)).find((name) => name.endsWith('.deb')) : undefined;
@@ -77,7 +76,7 @@ export async function unpackPackage(
     );
   }
   const tree = join(folder, 'tree');
-  const unpacked = await exec(['dpkg-deb', '-x', join(folder, file), tree], { timeoutMs: UNPACK_TIMEOUT_MS, ...bound });
+  const unpacked = await exec(['dpkg-deb', '-x', join(folder, file), tree], { timeoutMs: UNPACK_TIMEOUT_MS, signal });
   if (unpacked.aborted) signal?.throwIfAborted();
   return succeeded(unpacked)
     ? { ok: true, tree }

@@ -90,7 +90,7 @@ export async function makeExt4(plan: Ext4Plan, image: string, scratch: string, s
   const opts: ExecOptions = {
     timeoutMs: TOOL_TIMEOUT_MS,
     env: { MKE2FS_CONFIG: conf, E2FSPROGS_FAKE_TIME: String(plan.time), SOURCE_DATE_EPOCH: String(plan.time) },
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   };
   await writeFile(image, '', { flag: 'wx' });
   await truncate(image, virtualBytes);
@@ -218,7 +218,7 @@ export async function checkInit(image: string, init: string, signal?: AbortSigna
   for (let hop = 0; hop <= MAX_LINKS; hop++) {
     const result = await exec(['debugfs', '-R', `stat "${path}"`, image], {
       timeoutMs: TOOL_TIMEOUT_MS,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
     if (result.aborted) signal?.throwIfAborted();
     if (result.spawnError === 'ENOENT') return refusal('tool-missing', 'debugfs is not installed: install the package e2fsprogs.');

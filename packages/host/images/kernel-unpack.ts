@@ -94,7 +94,7 @@ export async function pipeThrough(
   const folder = await mkdtemp(join(tmpdir(), 'linstock-unpack-'));
   try {
     const stdoutFile = join(folder, 'out');
-    const result = await exec(argv, { input, stdoutFile, timeoutMs: UNPACK_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+    const result = await exec(argv, { input, stdoutFile, timeoutMs: UNPACK_TIMEOUT_MS, signal });
     if (result.aborted) signal?.throwIfAborted();
     // The kernel build pads after the stream, which `xz --single-stream` and lzma leave unread; they still end with 0.
     return succeeded(result) ? { ok: true, bytes: await readFile(stdoutFile) } : { ok: false, say: describeFailure(result) };

@@ -16,6 +16,7 @@ import {
   cloneFile,
   ensureFolder,
   isAbsence,
+  listFolder,
   readTextIfThere,
   removeTree,
   settleFile,
@@ -290,15 +291,10 @@ export class ImageStore {
 }
 
 async function numberedFolders(line: string): Promise<number[]> {
-  try {
-    return (await readdir(line))
-      .filter((name) => /^[1-9]\d{0,8}$/.test(name))
-      .map(Number)
-      .toSorted((a, b) => a - b);
-  } catch (error) {
-    if (isAbsence(error)) return [];
-    throw error;
-  }
+  return (await listFolder(line))
+    .filter((name) => /^[1-9]\d{0,8}$/.test(name))
+    .map(Number)
+    .toSorted((a, b) => a - b);
 }
 
 /** What every change of a file's content or place changes as well; undefined when there is no file. */

@@ -255,7 +255,7 @@ async function findBusybox(
   for (const path of ['bin/busybox', 'usr/bin/busybox']) {
     const file = join(tree, path);
     if (!(await isThere(file))) continue;
-    const list = await execOk([file, '--list'], { timeoutMs: TOOL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+    const list = await execOk([file, '--list'], { timeoutMs: TOOL_TIMEOUT_MS, signal });
     return { ok: true, program: await readFile(file), applets: list.stdout.split('\n').filter((name) => name !== '') };
   }
   return refusal(
@@ -288,7 +288,7 @@ async function agentProgram(
       GOFLAGS: '',
       GOTOOLCHAIN: 'local',
     },
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   });
   if (result.aborted) signal?.throwIfAborted();
   if (result.spawnError === 'ENOENT')

@@ -14,14 +14,14 @@
  * "the host" into a namespace of its own. It must change nothing but the network namespace (`nsenter --net=…`, not `ip netns exec`, which
  * also takes a private mount namespace: a namespace added there is mounted where nobody else sees it).
  */
-import { access, constants, readFile, readdir, readlink, rm, statfs } from 'node:fs/promises';
+import { access, constants, readFile, readlink, rm, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Fault, Network } from '@linstock/contract';
 import { bridgeName, mostPorts, parseSlotName, parseSubnet, shortestPrefix, slotName } from '@linstock/core';
 import type { Wiring } from '@linstock/core';
 import { ToolFailure, exec, execOk, succeeded } from '../tools/exec.ts';
 import type { ExecResult } from '../tools/exec.ts';
-import { ensureFolder, isAbsence, isThere, readTextIfThere, sha256, writeDurably } from '../tools/files.ts';
+import { ensureFolder, isAbsence, isThere, listFolder, readTextIfThere, sha256, writeDurably } from '../tools/files.ts';
 import { findClash } from './clash.ts';
 import { isRecord, parseArrays, parseLinks, textOf } from './links.ts';
 import type { Link } from './links.ts';
@@ -171,17 +171,12 @@ export class BridgeNetworks {
   async absentSlot(network: Network, slot: number, signal?: AbortSignal): Promise<void> {
     if (network.kind === 'user') return;
     const name = slotName(this.#mark, network.index, slot);
-    await this.#removeLinksAndNamespaces([name], (await namespaceState(name)) === 'absent' ? [] : [name], signal);
-  }
-
-  /** Makes slots ahead of need: everything about them is arithmetic, so a spare is simply an early ensureSlot. */
-  async warm(network: Network, wirings: readonly Wiring[], signal?: AbortSignal): Promise<void> {
-    for (const wiring of wirings) await this.ensureSlot(network, wiring, signal);
+    await this.#removeSlot(name, signal);
   }
 
   /** Everything here that bears our mark, known or not. */
   async inventory(signal?: AbortSignal): Promise<readonly NetworkThing[]> {
-    const [spaces, links, tables] = await Promise.all([namespaceNames(), this.#allLinks(signal), this.#allTables(signal)]);
+    const [spaces, links, tables] = await Promise.all([listFolder(NAMESPACES), this.#allLinks(signal), this.#allTables(signal)]);
     return [
       ...spaces
         .filter((name) => parseSlotName(this.#mark, name) !== null)
@@ -200,10 +195,13 @@ export class BridgeNetworks {
   async remove(thing: NetworkThing, signal?: AbortSignal): Promise<void> {
     const slot = parseSlotName(this.#mark, thing.owner);
     const index = this.#bridgeIndex(thing.owner);
-    if (slot !== null)
-      await this.#removeLinksAndNamespaces([thing.owner], (await namespaceState(thing.owner)) === 'absent' ? [] : [thing.owner], signal);
+    if (slot !== null) await this.#removeSlot(thing.owner, signal);
     else if (index !== null) await this.#removeNetworks([index], signal);
     else throw new Error(`${thing.owner} does not bear the mark ${this.#mark}`);
+  }
+
+  async #removeSlot(name: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.#removeLinksAndNamespaces([name], (await namespaceState(name)) === 'absent' ? [] : [name], signal);
   }
 
   /** What diagnosis and proof look at. Changes nothing, never throws because something is missing. */
@@ -338,7 +336,7 @@ export class BridgeNetworks {
 
   async #removeNetworks(indexes: readonly number[], signal: AbortSignal | undefined): Promise<void> {
     if (indexes.length === 0) return;
-    const [spaces, links] = await Promise.all([namespaceNames(), this.#allLinks(signal)]);
+    const [spaces, links] = await Promise.all([listFolder(NAMESPACES), this.#allLinks(signal)]);
     const mine = (name: string): boolean => indexes.includes(parseSlotName(this.#mark, name)?.index ?? -1);
     const bridges = links.filter((name) => indexes.includes(this.#bridgeIndex(name) ?? -1));
     await this.#removeLinksAndNamespaces([...links.filter(mine), ...bridges], spaces.filter(mine), signal);
@@ -377,7 +375,7 @@ export class BridgeNetworks {
       timeoutMs,
       // a listing of 1,000 links in JSON is 400 KB; its beginning may not be lost
       maxOutputBytes: 16 * 1024 * 1024,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
       ...(lines === undefined ? {} : { input: Buffer.from(lines.join('\n') + '\n') }),
     };
   }
@@ -420,16 +418,6 @@ export async function namespaceState(name: string): Promise<NamespaceState> {
     return (await statfs(join(NAMESPACES, name))).type === NSFS_MAGIC ? 'there' : 'broken';
   } catch (error) {
     if (isAbsence(error)) return 'absent';
-    throw error;
-  }
-}
-
-async function namespaceNames(): Promise<string[]> {
-  try {
-    return await readdir(NAMESPACES);
-  } catch (error) {
-    // made by the first `ip netns add` since the host came up
-    if (isAbsence(error)) return [];
     throw error;
   }
 }

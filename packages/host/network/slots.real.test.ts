@@ -200,10 +200,7 @@ describe.skipIf(why !== null)('in a real kernel', { timeout: 120_000 }, () => {
       const network = aNetwork(host, { index, egress: index === 1 });
       await host.networks.ensureNetwork(network);
       expect(await forwarding()).toBe(String(index));
-      await host.networks.warm(
-        network,
-        [0, 1, 2].map((slot) => wiringOf(host.mark, network, slot)),
-      );
+      for (const slot of [0, 1, 2]) await host.networks.ensureSlot(network, wiringOf(host.mark, network, slot));
     }
     expect(await host.networks.inventory()).toHaveLength(2 * (3 + 1 + 3 + 2));
     await host.networks.purge();

@@ -12,7 +12,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
 export type ExecOptions = {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Every wait has a bound: how long the command may take, in milliseconds. */
   timeoutMs: number;
   /** Bytes for the command's standard input; without it the input is empty. */

@@ -168,6 +168,6 @@ export function sha256(data: string | Uint8Array): string {
 export async function cloneFile(from: string, to: string, signal?: AbortSignal): Promise<void> {
   await execOk(['cp', '--reflink=auto', '--sparse=always', '--', from, to], {
     timeoutMs: COPY_TIMEOUT_MS,
-    ...(signal === undefined ? {} : { signal }),
+    signal,
   });
 }

@@ -21,7 +21,8 @@ export async function connectIn(folder: string, name: string, signal?: AbortSign
   }
 }
 
-function connected(path: string, signal: AbortSignal | undefined): Promise<Socket> {
+/** The same for a path that the caller has made short enough. */
+export function connected(path: string, signal: AbortSignal | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path });
     // a peer that dies between the connect and the first listener of whoever gets this: without one here that would end the process

@@ -71,8 +71,8 @@ export class ConsoleKeeper {
 
   /** Bytes from an offset on, or from the oldest kept one when that is later; at most `maxBytes` of them. */
   async read(from: number, maxBytes: number): Promise<ConsoleChunk> {
-    const { oldest } = await this.bounds();
-    const start = Math.max(from, oldest);
+    await this.#inTurn(() => this.#load());
+    const start = Math.max(from, this.#oldest ?? 0);
     const file = await openIfThere(this.#path);
     if (file === undefined) return { from: start, bytes: Buffer.alloc(0) };
     try {

@@ -9,8 +9,9 @@
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { connected } from '../../tools/sockets.ts';
 
 /** Not in node:fs; include/uapi/asm-generic/fcntl.h, the same on x86 and arm64. */
 const O_PATH = 0o10000000;
@@ -27,26 +28,4 @@ export async function connectTo(place: SocketPlace, signal: AbortSignal): Promis
   } finally {
     await file.close();
   }
-}
-
-function connected(path: string, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ path });
-    // a peer that dies between the connect and the first listener of whoever gets this: without one here that would end the process
-    socket.on('error', () => {});
-    const settle = (act: () => void): void => {
-      signal.removeEventListener('abort', onAbort);
-      socket.off('error', onError);
-      act();
-    };
-    const onError = (error: Error): void => settle(() => reject(error));
-    const onAbort = (): void =>
-      settle(() => {
-        socket.destroy();
-        reject(signal.reason);
-      });
-    socket.once('error', onError);
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('connect', () => settle(() => resolve(socket)));
-  });
 }

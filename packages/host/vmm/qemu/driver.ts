@@ -5,13 +5,14 @@
 import { join } from 'node:path';
 import type { BootId } from '@linstock/contract';
 import type { Marked, StepOutcome } from '@linstock/core';
+import { KeyedQueue } from '../../keyed-queue.ts';
 import { sizeIfThere } from '../../tools/files.ts';
 import { bootFile } from '../../tools/paths.ts';
 import { commandOf } from '../../tools/procs.ts';
 import { describeExit, type UnitExit, type Units } from '../../tools/units.ts';
 import { lastWordsOf } from '../last-words.ts';
 import type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from '../vmm.ts';
-import { planQemu, type QemuHost } from './plan.ts';
+import { planQemu, usesAcpi, type QemuHost } from './plan.ts';
 import { QmpRefusal, QmpSilence, record, withQmp, type Qmp } from './qmp.ts';
 
 /** A healthy QEMU answers in 1 ms; one that shares two cores with many others may need a hundred times that. */
@@ -27,15 +28,14 @@ export class QemuVmm implements Vmm {
   readonly #host: QemuHost;
   readonly #units: Units;
   /** QEMU serves one client at a time: those of this process queue here instead of at the socket. */
-  readonly #lanes = new Map<BootId, Promise<unknown>>();
+  readonly #queue = new KeyedQueue();
 
   constructor(parts: { host: QemuHost; version: string; units: Units }) {
     this.#host = parts.host;
     this.#units = parts.units;
     this.version = parts.version;
     // The power button is ACPI's; a guest without a listener ignores it, and the way down then ends it after its time.
-    const acpi = parts.host.accelerator === 'kvm' || parts.host.tscKhz !== null;
-    this.can = new Set<VmmAbility>(['pause', 'agent-virtio-serial', ...(acpi ? (['ask-off'] as const) : [])]);
+    this.can = new Set<VmmAbility>(['pause', 'agent-virtio-serial', ...(usesAcpi(parts.host) ? (['ask-off'] as const) : [])]);
   }
 
   plan(order: LaunchOrder): LaunchPlan {
@@ -103,27 +103,14 @@ export class QemuVmm implements Vmm {
     signal: AbortSignal | undefined,
     use: (qmp: Qmp) => Promise<T>,
   ): Promise<T | null> {
-    const before = this.#lanes.get(boot);
-    const turn = (async () => {
-      await before;
+    return this.#queue.run(boot, async () => {
       try {
-        return await withQmp({ folder, socket: bootFile.qmp }, { timeoutMs, ...(signal === undefined ? {} : { signal }) }, use);
+        return await withQmp({ folder, socket: bootFile.qmp }, { timeoutMs, signal }, use);
       } catch (error) {
         if (error instanceof QmpSilence || error instanceof QmpRefusal) return null;
         throw error;
       }
-    })();
-    // those who queue behind do not care how this turn ends
-    const settled = turn.then(
-      () => {},
-      () => {},
-    );
-    this.#lanes.set(boot, settled);
-    try {
-      return await turn;
-    } finally {
-      if (this.#lanes.get(boot) === settled) this.#lanes.delete(boot);
-    }
+    });
   }
 
   /**

@@ -83,7 +83,7 @@ export function planQemu(order: LaunchOrder, host: QemuHost): LaunchPlan {
  * only clock and must be told the frequency: without it 13 % of boots hang on an idle host and nearly all on a loaded one (lab.md §0.4).
  * When the frequency is not known, acpi=off never hung, so that is the fall-back.
  */
-function usesAcpi(host: QemuHost): boolean {
+export function usesAcpi(host: QemuHost): boolean {
   return host.accelerator === 'kvm' || host.tscKhz !== null;
 }
 

@@ -72,7 +72,7 @@ export class LineCutter {
 /** One conversation: connects, negotiates, lets `use` talk, hangs up. Throws QmpSilence, QmpRefusal, or the signal's reason. */
 export async function withQmp<T>(
   at: { folder: string; socket: string },
-  options: { timeoutMs: number; signal?: AbortSignal },
+  options: { timeoutMs: number; signal?: AbortSignal | undefined },
   use: (qmp: Qmp) => Promise<T>,
 ): Promise<T> {
   const deadline = AbortSignal.timeout(options.timeoutMs);
