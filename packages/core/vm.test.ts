@@ -151,7 +151,7 @@ describe('decideVm', () => {
           expected: 'init reached its goal',
           observed: 'nothing yet',
           evidence: [],
-          next: 'the last console lines',
+          next: 'the last console lines.',
         },
       ],
     };

@@ -273,7 +273,7 @@ function giveUp(vm: Vm, seen: Seen): Change {
     vm.phase === 'launching' ? 'its turn among the boots on their way up' : (needs?.next ?? needs?.expected ?? 'a look at the console');
   // the last failure of a step that does something is why it was not done; of a phase that only looks it explains nothing
   const failed = acting.has(vm.phase) ? vm.stumble : null;
-  const fault = failed ?? { code, data: { phase: vm.phase, seconds: seconds / 1000, furthest, needs: needed } };
+  const fault = failed ?? { code, data: { phase: vm.phase, seconds: seconds / 1000, furthest, needs: needed.replace(/\.$/, '') } }; // the sentence has a full stop of its own
   return vm.claim ? downBecause(fault) : { phase: 'new', deadlineInMs: null, fault };
 }
 

@@ -110,7 +110,11 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       count: config.spares,
       sleep: clock.sleep,
       keep: (slots, signal) => host.keepSpares(network, slots, signal),
-      failed: (error) => log.error({ err: error }, 'a spare slot could not be made; it is tried again after the next change'),
+      failed: (error) =>
+        log.error(
+          { fault: stumbleOf(error, 'make a spare slot') },
+          'a spare slot could not be made; it is tried again after the next change',
+        ), // throws what is a bug
     });
     const reclaim = new Reclaim({ store, host, mark, now: clock.now });
     return {

@@ -21,7 +21,6 @@ export const mayBeUncertain: Readonly<Record<string, string>> = {
   'packages/daemon/ids.ts': 'fills the port Ids',
   'packages/daemon/installation.ts': 'makes the token and the mark of an installation, once',
   'packages/host/guest/handshake.ts': 'a nonce of the agent protocol',
-  'packages/host/guest/channel.ts': 'a nonce of the agent protocol',
   'packages/host/probe/port.ts': 'the key of a WebSocket handshake (RFC 6455)',
   'packages/sdk/calls.ts': 'an idempotency key, for a caller that brought none',
 };
