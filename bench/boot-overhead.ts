@@ -67,7 +67,7 @@ export async function boot(): Promise<void> {
     const mark = network.bridge?.slice(2, 6) ?? '';
     const template = {
       mine: paths.boot(first.vm.boot ?? ''),
-      disk: paths.disk(first.vm.id),
+      disk: paths.disk(first.vm.id, 'qcow2'),
       address: first.vm.address ?? '',
       mac: first.vm.mac ?? '',
     };

@@ -43,7 +43,7 @@ export async function library(): Promise<void> {
   try {
     const { paths } = stage;
     const config = { ...readConfig(stage.environment), stateFolder: stage.stateFolder };
-    const { facts } = await surveyHost({ qemu: config.qemu, paths, accelerator: null, now: Date.now(), signal: over.signal });
+    const { facts } = await surveyHost({ ...config, paths, now: Date.now(), signal: over.signal });
     const silent = { info: () => undefined, error: (entry: object, text: string) => note(`  ${text} ${JSON.stringify(entry)}`) };
     const controller = await openController(config, facts, silent);
     const running = controller.run(over.signal);

@@ -30,6 +30,7 @@ export type CreateWords = {
   memory?: number | undefined;
   vcpus?: number | undefined;
   network?: string | undefined;
+  vmm?: string | undefined;
   arg: readonly string[];
   replaceArg: readonly string[];
   removeArg: readonly string[];
@@ -48,6 +49,7 @@ export function specOf(words: CreateWords): VmSpecInput {
     ...(words.memory === undefined ? {} : { memoryMiB: words.memory }),
     ...(words.vcpus === undefined ? {} : { vcpus: words.vcpus }),
     ...(words.network === undefined ? {} : { network: words.network }),
+    ...(words.vmm === undefined ? {} : { vmm: words.vmm }),
     ...(add.length + replace.length + remove.length === 0 ? {} : { bootArgs: { add, replace, remove } }),
     ...(words.port.length === 0 ? {} : { ports: words.port.map(portOf) }),
     ...(words.start ? {} : { start: false }),

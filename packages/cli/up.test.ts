@@ -26,6 +26,7 @@ const aHost: HostView = {
     probes: [],
     tscKhz: null,
     vmms: [],
+    usualVmm: 'qemu',
     cores: 4,
     memoryMiB: 8000,
     freeDiskMiB: 9000,

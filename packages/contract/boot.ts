@@ -23,6 +23,7 @@ export const bootViewSchema = z.object({
     .nullable(),
   golden: z.object({ name: z.string(), version: z.int(), digest: z.string() }),
   vmm: z.string(),
+  vmmVersion: z.string().nullable().meta({ description: 'the exact version that ran it; null before it was launched' }),
   accelerator: z.string(),
   slot: z.int(),
   address: z.string(),

@@ -140,6 +140,7 @@ export const faults = {
   // one boot
   'vmm-exited-early': { http: 500, family: 'guest', retry: 'later', say: 'The VMM ended before the guest answered: {hint}' },
   'vmm-ended': { http: 500, family: 'guest', retry: 'later', say: 'The VMM ended by itself: {hint}' },
+  'vmm-unable': { http: 409, family: 'host', retry: 'after-change', say: '{vmm} cannot {what}: {why}' },
   'vmm-refused': { http: 500, family: 'host', retry: 'after-change', say: 'The VMM would not start: {hint}' },
   'guest-panicked': { http: 500, family: 'guest', retry: 'after-change', say: 'The guest kernel panicked: {line}' },
   'took-too-long': {

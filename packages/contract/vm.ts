@@ -29,6 +29,14 @@ export const vmSpecSchema = z.strictObject({
   memoryMiB: z.int().min(16).max(1_048_576).optional().meta({ description: 'guest memory; the golden image says what when absent' }),
   vcpus: z.int().min(1).max(32).optional(),
   network: z.string().max(64).default('default'),
+  vmm: z
+    .string()
+    .regex(
+      /^(?:qemu|firecracker(?:@\d{1,3}\.\d{1,3}\.\d{1,3})?)$/,
+      'it can be qemu, firecracker, or an exact version as in firecracker@1.9.1',
+    )
+    .optional()
+    .meta({ description: 'what to run it on; the usual one of the host when absent, the newest version of it when none is named' }),
   bootArgs: z
     .strictObject({
       add: z
@@ -57,6 +65,10 @@ export const vmViewSchema = z.object({
   phase: z.string().meta({ description: 'how far the program is; for people' }),
   golden: z.object({ name: z.string(), version: z.int(), digest: z.string() }),
   vmm: z.enum(['qemu', 'firecracker', 'stub']),
+  vmmVersion: z
+    .string()
+    .nullable()
+    .meta({ description: 'the exact version that was asked for; null: the newest of the host at each boot' }),
   memoryMiB: z.int(),
   vcpus: z.int(),
   network: z.string(),

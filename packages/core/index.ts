@@ -1,5 +1,6 @@
 export * from './vm.ts';
 export * from './wiring.ts';
+export * from './vmm-choice.ts';
 export * from './ports.ts';
 export * from './proof/sight.ts';
 export * from './console/console.ts';

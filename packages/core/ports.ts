@@ -49,7 +49,7 @@ export type Lease = { vm: Vm; fence: number; wakeSeq: number; until: Instant };
 /** What the store keeps of a boot; the daemon adds what only the host knows to make a BootView of it. */
 export type BootRecord = Omit<
   BootView,
-  'consoleBytes' | 'effectiveArgs' | 'timeline' | 'address' | 'mac' | 'requestedArgs' | 'addedArgs'
+  'consoleBytes' | 'effectiveArgs' | 'timeline' | 'address' | 'mac' | 'requestedArgs' | 'addedArgs' | 'vmmVersion'
 > & {
   milestones: readonly { what: string; at: Instant }[];
   /** index of the network, for the names of the slot */
@@ -60,6 +60,7 @@ export type BootRecord = Omit<
 export type BootDetails = {
   requestedArgs: readonly string[];
   addedArgs: readonly string[];
+  vmmVersion: string | null;
   effectiveArgs: string | null;
   address: string;
   mac: string;

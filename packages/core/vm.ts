@@ -65,6 +65,8 @@ export type VmSettings = {
   ports: readonly PromisedPort[];
   network: Network;
   vmm: 'qemu' | 'firecracker' | 'stub';
+  /** the exact version that was asked for; null = the newest of the host at each boot */
+  vmmVersion: string | null;
 };
 
 export type Vm = {

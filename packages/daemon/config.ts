@@ -11,11 +11,17 @@ const schema = z.strictObject({
     .string()
     .refine((text) => parseSubnet(text) !== null, 'must be an IPv4 network such as 192.168.100.0/24, /8 to /30')
     .optional(),
-  /** `qemu`, `stub` (tests and benches) */
-  LINSTOCK_VMM: z.enum(['qemu', 'stub']).optional(),
+  /** what VMs run on when nobody asks for another: `qemu`, `firecracker`, `stub` (tests and benches) */
+  LINSTOCK_VMM: z.enum(['qemu', 'firecracker', 'stub']).optional(),
   /** what the stub executes in place of a VMM (benches) */
   LINSTOCK_STUB: z.string().startsWith('/', 'must be an absolute path').optional(),
   LINSTOCK_QEMU: z.string().startsWith('/', 'must be an absolute path').optional(),
+  /** Firecracker binaries, with their jailers beside them */
+  LINSTOCK_FIRECRACKER: z
+    .string()
+    .regex(/^\/[^:]*(?::\/[^:]*)*$/, 'must be absolute paths with : between them')
+    .optional(),
+  LINSTOCK_JAILER: z.enum(['on', 'off']).optional(),
   LINSTOCK_ACCELERATOR: z.enum(['kvm', 'tcg']).optional(),
   LINSTOCK_EGRESS_PROBE: z
     .string()
@@ -30,10 +36,15 @@ export type Config = {
   stateFolder: string;
   /** of the network, when it is made; null = not set */
   subnet: string | null;
-  vmm: 'qemu' | 'stub';
+  /** what VMs run on when nobody asks for another; null = what the probe boots and the binaries suggest */
+  vmm: 'qemu' | 'firecracker' | 'stub' | null;
   /** the stub's program; null = its own */
   stub: string | null;
   qemu: string;
+  /** where to look for Firecracker; null = the usual places */
+  firecrackers: readonly string[] | null;
+  /** false: Firecracker never runs through a jailer; for development */
+  jailer: boolean;
   /** overrides the probe boot; for people who test */
   accelerator: 'kvm' | 'tcg' | null;
   /** what a guest should reach beyond the host, as part of its proof; null = not asked */
@@ -58,9 +69,11 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   return {
     stateFolder: resolve(e.LINSTOCK_STATE ?? `${clone}/.linstock/state`),
     subnet: e.LINSTOCK_SUBNET ?? null,
-    vmm: e.LINSTOCK_VMM ?? 'qemu',
+    vmm: e.LINSTOCK_VMM ?? null,
     stub: e.LINSTOCK_STUB ?? null,
     qemu: e.LINSTOCK_QEMU ?? '/usr/bin/qemu-system-x86_64',
+    firecrackers: e.LINSTOCK_FIRECRACKER?.split(':') ?? null,
+    jailer: e.LINSTOCK_JAILER !== 'off',
     accelerator: e.LINSTOCK_ACCELERATOR ?? null,
     egressProbe: probe?.[0] && probe[1] ? { host: probe[0], port: Number(probe[1]) } : null,
     spares: e.LINSTOCK_SPARES ?? 8,

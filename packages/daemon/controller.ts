@@ -1,6 +1,6 @@
 import { type HostFacts, type HostId, type Network } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
-import { BridgeNetworks, ImageStore, LocalHost, makeVmm, Starter, type Paths } from '@linstock/host';
+import { BridgeNetworks, ImageStore, LocalHost, Starter, Vmms, type Paths } from '@linstock/host';
 import { openStore } from '@linstock/store';
 import type { Handlers } from './api/app.ts';
 import { handlersOf } from './api/handlers.ts';
@@ -50,18 +50,17 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
     const bridged = (config.network ?? (facts.root ? 'bridge' : 'user')) === 'bridge';
     const networks = bridged ? new BridgeNetworks({ mark, stateFolder: paths.network }) : null;
     starter.open();
-    const vmm = makeVmm({ name: config.vmm, mark, paths, facts, stub: config.stub, starter });
+    const vmms = new Vmms({ mark, paths, facts, stub: config.stub, starter });
     const id: HostId = `host_${mark}`;
     const host = new LocalHost({
       id,
       mark,
       paths,
-      vmm,
+      vmms,
       networks,
       images,
-      accelerator: facts.accelerator,
       egressProbe: config.egressProbe,
-      bootsAtOnce: facts.accelerator === 'tcg' && config.vmm !== 'stub' ? Math.max(1, facts.cores) : 64,
+      bootsAtOnce: facts.accelerator === 'tcg' && facts.usualVmm !== 'stub' ? Math.max(1, facts.cores) : 64,
       now: clock.now,
       sleep: clock.sleep,
     });
@@ -74,13 +73,13 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
     const parts: Parts = {
       store,
       ids,
-      vmm: vmm.name,
       now: clock.now,
       sleep: clock.sleep,
       host: {
         mark,
         facts: async () => facts,
         bootDetails: (record, network) => host.bootDetails(record, network),
+        whyNoPause: (boot) => host.whyNoPause(boot),
         console: (boot, options) => host.console(boot, options),
         exec: (vm, order, signal) => host.exec(vm, order, signal),
         goldens: () => host.goldens(),

@@ -27,13 +27,7 @@ export async function prepare(o: PrepareOptions): Promise<Prepared> {
   const config = { ...readConfig(o.environment), stateFolder: o.stateFolder };
   const { paths } = await openInstallation(o.stateFolder, clock.now());
   o.progress({ name: 'see what this host can do (a probe boot)' });
-  const { facts, probed } = await surveyHost({
-    qemu: config.qemu,
-    paths,
-    accelerator: config.accelerator,
-    now: clock.now(),
-    signal: o.signal,
-  });
+  const { facts, probed } = await surveyHost({ ...config, paths, now: clock.now(), signal: o.signal });
   const images = new ImageStore({ folder: paths.images, now: clock.now });
   await images.open();
   const tiny = await ensureTiny(images, { agent: { source: join(clone, 'guest', 'agent') }, progress: o.progress, signal: o.signal });

@@ -87,6 +87,7 @@ async function removeState(paths: Paths): Promise<void> {
     paths.network,
     paths.hostFacts,
     paths.boots,
+    paths.jails,
     paths.ends,
   ];
   const names = new Set([...ours.map((path) => basename(path)), 'controller.err', 'born-in']);

@@ -30,13 +30,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const log = pino({ base: null }, logFile);
   try {
     const controller = await starting(async () => {
-      const { facts } = await surveyHost({
-        qemu: config.qemu,
-        paths,
-        accelerator: config.accelerator,
-        now: clock.now(),
-        signal: options.signal,
-      });
+      const { facts } = await surveyHost({ ...config, paths, now: clock.now(), signal: options.signal });
       return openController(config, facts, log);
     });
     const app = buildApp({

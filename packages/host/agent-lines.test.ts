@@ -3,7 +3,7 @@ import { anId } from '@linstock/testkit';
 import { AgentLines } from './agent-lines.ts';
 
 const boot = anId('boot');
-const nowhere = '/nonexistent/agent.sock';
+const nowhere = async () => ({ is: 'serial', path: '/nonexistent/agent.sock' }) as const;
 
 /** Tries follow each other without a pause; `tries` counts them. */
 function lines(): { lines: AgentLines; tries(): number } {

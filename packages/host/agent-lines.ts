@@ -1,5 +1,6 @@
 import type { BootId } from '@linstock/contract';
-import { connectGuest, type GuestChannel } from './guest/channel.ts';
+import { absent } from './guest/connect.ts';
+import { connectGuest, type GuestChannel, type GuestTarget } from './guest/channel.ts';
 
 /** One try of a handshake, `ms`. A guest that still boots answers none; the next try follows at once. */
 const tryMs = 2_000;
@@ -7,6 +8,8 @@ const tryMs = 2_000;
 const pauseMs = 20;
 
 type Line = { channel: GuestChannel | null; why: string; stop: AbortController };
+/** Where the agent is to be reached, asked anew at each try; null when there is no place yet. */
+export type FindAgent = () => Promise<GuestTarget | null>;
 export type AgentLine = { is: 'open'; channel: GuestChannel } | { is: 'absent'; why: string };
 
 /**
@@ -28,25 +31,25 @@ export class AgentLines {
   }
 
   /** The channel when it is open; from the first question on it is being opened. */
-  get(boot: BootId, path: string): AgentLine {
+  get(boot: BootId, where: FindAgent): AgentLine {
     let line = this.#lines.get(boot);
     if (!line && this.#over) return { is: 'absent', why: 'the controller is stopping' };
     if (!line) {
       line = { channel: null, why: 'it has not answered yet', stop: new AbortController() };
       this.#lines.set(boot, line);
-      void this.#keepOpen(boot, path, line);
+      void this.#keepOpen(boot, where, line);
     }
     return line.channel ? { is: 'open', channel: line.channel } : { is: 'absent', why: line.why };
   }
 
   /** Waits for the channel, at most until the signal fires. */
-  async wait(boot: BootId, path: string, signal: AbortSignal): Promise<AgentLine> {
-    this.get(boot, path);
+  async wait(boot: BootId, where: FindAgent, signal: AbortSignal): Promise<AgentLine> {
+    this.get(boot, where);
     const mine = this.#lines.get(boot);
     for (;;) {
       // closed while it was waited for: asking again would open a line to a boot that is over
       if (mine === undefined || this.#lines.get(boot) !== mine) return { is: 'absent', why: 'its VMM was ended' };
-      const line = this.get(boot, path);
+      const line = this.get(boot, where);
       if (line.is === 'open' || signal.aborted) return line;
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -74,9 +77,13 @@ export class AgentLines {
     for (const boot of this.#lines.keys()) this.close(boot);
   }
 
-  async #keepOpen(boot: BootId, path: string, line: Line): Promise<void> {
+  async #keepOpen(boot: BootId, where: FindAgent, line: Line): Promise<void> {
     while (!line.stop.signal.aborted) {
-      const answer = await connectGuest({ is: 'serial', path }, { signal: line.stop.signal, deadlineMs: tryMs });
+      const target = await where();
+      const answer =
+        target === null
+          ? absent('no-socket', 'its VMM has made no socket yet')
+          : await connectGuest(target, { signal: line.stop.signal, deadlineMs: tryMs });
       if (answer.is === 'absent') {
         line.why = `${answer.why}: ${answer.detail}`;
         await this.#sleep(pauseMs, line.stop.signal);

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   FaultError,
   type BootId,
@@ -30,31 +29,32 @@ import {
   type Vm,
   type Wiring,
 } from '@linstock/core';
-import { AgentLines, type AgentLine } from './agent-lines.ts';
+import { AgentLines, type AgentLine, type FindAgent } from './agent-lines.ts';
 import { execFrames } from './exec-frames.ts';
 import { BootGate } from './boot-gate.ts';
 import { ConsoleWatch } from './console-watch.ts';
 import { gatherSight } from './evidence.ts';
 import { readPlan, writePlan } from './plan-file.ts';
 import { HintQueue } from './hint-queue.ts';
-import { absentDisk, ensureOverlayDisk } from './images/disk.ts';
+import { ensureDisk } from './images/disk.ts';
 import type { ImageStore } from './images/store.ts';
 import { faultOfRefusal } from './images/refusal.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { BridgeNetworks } from './network/network.ts';
-import { bootFile, type Paths } from './tools/paths.ts';
+import type { Paths } from './tools/paths.ts';
 import { ensureFolder, listFolder, removeTree } from './tools/files.ts';
+import { refusalOfPause } from './vmm/firecracker/versions.ts';
 import type { LaunchPlan, Vmm } from './vmm/vmm.ts';
+import type { Vmms } from './vmms.ts';
 
 export type LocalHostParts = {
   id: HostId;
   mark: string;
   paths: Paths;
-  vmm: Vmm;
+  vmms: Vmms;
   /** null when networks of kind bridge cannot be made here */
   networks: BridgeNetworks | null;
   images: ImageStore;
-  accelerator: string;
   /** what a guest with egress should reach, as its proof */
   egressProbe: { host: string; port: number } | null;
   /** boots on their way up at once */
@@ -119,7 +119,8 @@ export class LocalHost implements Host {
   }
 
   async #look(vm: Vm, boot: BootId): Promise<Seen['vmm']> {
-    const { vmm, paths } = this.#p;
+    const { paths } = this.#p;
+    const vmm = this.#vmm(vm);
     const sight = await vmm.look(boot, paths.boot(boot));
     if (sight.is === 'absent') return sight;
     if (sight.is === 'ended') {
@@ -130,7 +131,7 @@ export class LocalHost implements Host {
     }
     if (sight.paused) return { is: 'alive', guest: 'paused' }; // before its console: whoever stands still answers nobody
     const facts = await this.#consoles.look(boot);
-    if (facts.panic && !(await this.#stillAnswers(boot))) return { is: 'panicked', line: facts.panic.text, process: 'alive' };
+    if (facts.panic && !(await this.#stillAnswers(vm, boot))) return { is: 'panicked', line: facts.panic.text, process: 'alive' };
     if (vm.phase === 'up' || vm.phase === 'asking') return { is: 'alive', guest: 'up' };
     if (vmm.name === 'stub') return { is: 'alive', guest: 'up' }; // it has no guest that could answer
     const answered = vm.settings.golden.agent
@@ -139,25 +140,31 @@ export class LocalHost implements Host {
     return { is: 'alive', guest: answered ? 'up' : 'unknown' };
   }
 
+  /** The driver of whatever runs for it. */
+  #vmm(vm: Vm): Vmm {
+    return this.#p.vmms.attending(vm.settings.vmm);
+  }
+
   /**
    * The line to the agent as it is. Where time is up (a controller that was away may have no line yet to a guest that has long been up) it is
    * waited for a moment: a look that decides must not mistake "not asked yet" for "does not answer".
    */
   async #agentOf(vm: Vm, boot: BootId): Promise<AgentLine> {
-    const path = this.#agentPath(boot);
+    const target = this.#agentTarget(vm, boot);
     const late = vm.deadline !== null && this.#p.now() >= vm.deadline;
-    return late || vm.phase === 'autopsy' ? this.#agents.wait(boot, path, AbortSignal.timeout(lineMs)) : this.#agents.get(boot, path);
+    return late || vm.phase === 'autopsy' ? this.#agents.wait(boot, target, AbortSignal.timeout(lineMs)) : this.#agents.get(boot, target);
   }
 
   /** Any process in a guest can print a panic. One whose agent goes on answering has not panicked. */
-  async #stillAnswers(boot: BootId): Promise<boolean> {
+  async #stillAnswers(vm: Vm, boot: BootId): Promise<boolean> {
     // a controller that has just started has no line yet, and that is no sign of a panic
-    const agent = await this.#agents.wait(boot, this.#agentPath(boot), AbortSignal.timeout(lineMs));
+    const agent = await this.#agents.wait(boot, this.#agentTarget(vm, boot), AbortSignal.timeout(lineMs));
     return agent.is === 'open' && (await agent.channel.request('ping', {}, { deadlineMs: 1_000 })).is === 'ok';
   }
 
   async perform(step: Step, vm: Vm, ticket: Ticket): Promise<StepOutcome> {
-    const { vmm, paths, images } = this.#p;
+    const { paths, images } = this.#p;
+    const vmm = this.#vmm(vm);
     if (ticket.fence < (this.#fences.get(vm.id) ?? 0)) throw new FaultError('tool-failed', { step, hint: 'another worker has taken over' });
     this.#fences.delete(vm.id); // to the young end: a Map keeps the order of insertion
     this.#fences.set(vm.id, ticket.fence);
@@ -165,12 +172,12 @@ export class LocalHost implements Host {
     if (this.#fences.size > mostFences && !oldest.done) this.#fences.delete(oldest.value);
     switch (step) {
       case 'make-disk': {
-        const disk = await ensureOverlayDisk({ store: images, golden: vm.settings.golden, path: paths.disk(vm.id), signal: ticket.signal });
+        const path = paths.disk(vm.id, vmm.disk);
+        const disk = await ensureDisk({ store: images, golden: vm.settings.golden, path, format: vmm.disk, signal: ticket.signal });
         if (!disk.ok) throw faultOfRefusal(disk, paths.state);
         return { is: 'done' };
       }
       case 'drop-disk':
-        await absentDisk(paths.disk(vm.id));
         await removeTree(paths.diskFolder(vm.id));
         return { is: 'done' };
       case 'make-network':
@@ -234,21 +241,23 @@ export class LocalHost implements Host {
   }
 
   async #launch(vm: Vm, ticket: Ticket): Promise<StepOutcome> {
-    const { vmm, paths } = this.#p;
+    const { paths, vmms } = this.#p;
     const boot = owned(vm).id;
     const folder = paths.boot(boot);
+    const { vmm: name, vmmVersion, network } = vm.settings;
+    const vmm = vmms.launching({ name, version: vmmVersion }, network);
     if (!this.#gate.enter(boot)) return { is: 'busy', lookAgainInMs: 100 };
     await ensureFolder(folder);
-    const plan = await this.#plan(vm);
-    const { settled } = await writePlan(folder, plan, { vmmVersion: vmm.version, accelerator: this.#p.accelerator });
+    const plan = await this.#plan(vm, vmm);
+    const { settled } = await writePlan(folder, plan, { vmm: vmm.name, vmmVersion: vmm.version, accelerator: vmm.accelerator });
     // The plan is on the disk before the launch is recorded, not before it is made: a power cut in between ends the VMM as well.
     const [outcome] = await Promise.all([vmm.launch(plan, folder, ticket.signal), settled]);
     if (outcome.is === 'done') this.#consoles.open(boot);
     return outcome;
   }
 
-  async #plan(vm: Vm): Promise<LaunchPlan> {
-    const { vmm, paths, images } = this.#p;
+  async #plan(vm: Vm, vmm: Vmm): Promise<LaunchPlan> {
+    const { paths, images } = this.#p;
     const { golden } = vm.settings;
     const wiring = this.wiring(vm);
     const args = resolveArgs(vm.settings.bootArgs, valuesFor(wiring, vm.id));
@@ -265,7 +274,7 @@ export class LocalHost implements Host {
       files: {
         kernel: images.blobPath(golden.kernel.blob),
         initrd: golden.initrd ? images.blobPath(golden.initrd.blob) : null,
-        disk: paths.disk(vm.id),
+        disk: paths.disk(vm.id, vmm.disk),
       },
       folder: paths.boot(owned(vm).id),
     });
@@ -273,7 +282,8 @@ export class LocalHost implements Host {
 
   /** The agent is asked first: it powers off in order. A guest that nobody can ask is ended. */
   async #askOff(vm: Vm, ticket: Ticket): Promise<StepOutcome> {
-    const { vmm, paths } = this.#p;
+    const { paths } = this.#p;
+    const vmm = this.#vmm(vm);
     const boot = owned(vm).id;
     const folder = paths.boot(boot);
     const sight = await vmm.look(boot, folder);
@@ -282,8 +292,8 @@ export class LocalHost implements Host {
     // a controller that has just started has no line to it yet, and the power button alone is nothing to a guest without a listener
     const soon = AbortSignal.any([ticket.signal, AbortSignal.timeout(lineMs)]);
     const agent = vm.settings.golden.agent
-      ? await this.#agents.wait(boot, this.#agentPath(boot), soon)
-      : this.#agents.get(boot, this.#agentPath(boot));
+      ? await this.#agents.wait(boot, this.#agentTarget(vm, boot), soon)
+      : this.#agents.get(boot, this.#agentTarget(vm, boot));
     if (agent.is === 'open') {
       const answer = await agent.channel.request('poweroff', { mode: 'poweroff' }, { signal: ticket.signal, deadlineMs: 3_000 });
       if (answer.is === 'ok' || answer.is === 'lost') return { is: 'done' }; // a line that breaks here is the guest going down
@@ -298,7 +308,8 @@ export class LocalHost implements Host {
   }
 
   async #prove(vm: Vm, boot: BootId, seen: Seen['vmm']): Promise<Proof> {
-    const { vmm, paths, now, accelerator, egressProbe } = this.#p;
+    const { paths, now, egressProbe } = this.#p;
+    const vmm = this.#vmm(vm);
     const wiring = this.wiring(vm);
     const { golden, memoryMiB, vcpus, ports, network } = vm.settings;
     const plan = await readPlan(paths.boot(boot));
@@ -327,7 +338,7 @@ export class LocalHost implements Host {
       vcpus,
       ports,
       wiring,
-      accelerator: plan?.accelerator ?? accelerator,
+      accelerator: plan?.accelerator ?? vmm.accelerator,
       commandLine: plan?.commandLine ?? unplanned,
       network,
       egress: network.egress && egressProbe !== null,
@@ -335,8 +346,9 @@ export class LocalHost implements Host {
     return examine(asked, sight);
   }
 
-  #agentPath(boot: BootId): string {
-    return join(this.#p.paths.boot(boot), bootFile.agent);
+  /** Asked anew at each try: where a jail's socket lies is known when there is a jail. */
+  #agentTarget(vm: Vm, boot: BootId): FindAgent {
+    return () => this.#vmm(vm).agentOf(boot, this.#p.paths.boot(boot));
   }
 
   #hint(boot: BootId): void {
@@ -350,9 +362,9 @@ export class LocalHost implements Host {
   }
 
   async inventory(): Promise<readonly Marked[]> {
-    const { vmm, networks, paths } = this.#p;
+    const { vmms, networks, paths } = this.#p;
     const [units, net, disks, boots] = await Promise.all([
-      vmm.inventory(),
+      vmms.inventory(),
       networks?.inventory() ?? [],
       listFolder(paths.disks),
       listFolder(paths.boots),
@@ -371,10 +383,10 @@ export class LocalHost implements Host {
   async remove(marked: Marked, unclaimed: () => Promise<boolean>): Promise<boolean> {
     return this.#queue.run(marked.owner, async () => {
       if (this.#spares.has(marked.owner) || !(await unclaimed())) return false;
-      const { vmm, networks, paths } = this.#p;
+      const { vmms, networks, paths } = this.#p;
       switch (marked.kind) {
         case 'vmm': {
-          const outcome = await vmm.end(marked.owner as BootId, paths.boot(marked.owner), AbortSignal.timeout(10_000));
+          const outcome = await vmms.end(marked.owner as BootId, paths.boot(marked.owner), AbortSignal.timeout(10_000));
           return outcome.is === 'done';
         }
         case 'netns':
@@ -414,18 +426,27 @@ export class LocalHost implements Host {
   }
 
   async bootDetails(record: BootRecord, network: Network | undefined): Promise<BootDetails> {
-    const commandLine = (await readPlan(this.#p.paths.boot(record.id)))?.commandLine ?? unplanned;
+    const plan = await readPlan(this.#p.paths.boot(record.id));
+    const commandLine = plan?.commandLine ?? unplanned;
     const look = await this.#consoles.read(record.id as BootId);
     const wiring = network ? wiringOf(this.mark, network, record.slot) : null;
     return {
       requestedArgs: commandLine.given,
       addedArgs: [...commandLine.addedForVmm, ...commandLine.appendedByVmm],
+      vmmVersion: plan?.vmmVersion ?? null,
       effectiveArgs: look.facts.commandLine?.args ?? null,
       address: wiring?.address ?? '',
       mac: wiring?.mac ?? '',
       consoleBytes: look.bytes,
       reached: look.reached,
     };
+  }
+
+  /** By the version that runs it, which need not be on the host any more. */
+  async whyNoPause(boot: BootId): Promise<{ vmm: string; why: string } | null> {
+    const plan = await readPlan(this.#p.paths.boot(boot));
+    const why = plan?.vmm === 'firecracker' ? refusalOfPause(plan.vmmVersion) : null;
+    return why === null ? null : { vmm: `Firecracker ${plan?.vmmVersion}`, why };
   }
 
   console(boot: string, options: { from: number | null; follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array> {
@@ -436,7 +457,7 @@ export class LocalHost implements Host {
     const boot = owned(vm).id;
     const soon = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
     const agent = vm.settings.golden.agent
-      ? await this.#agents.wait(boot, this.#agentPath(boot), soon)
+      ? await this.#agents.wait(boot, this.#agentTarget(vm, boot), soon)
       : { is: 'absent' as const, why: `the image ${vm.settings.golden.name} has no agent` };
     if (agent.is === 'absent') throw new FaultError('agent-absent', { id: vm.name, why: agent.why });
     const { cwd, env } = order;

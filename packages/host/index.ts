@@ -3,7 +3,7 @@ export { ImageStore } from './images/store.ts';
 export { ensureTiny } from './images/tiny.ts';
 export { addGolden, type AddGoldenRequest } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
-export { makeVmm } from './make-vmm.ts';
+export { Vmms } from './vmms.ts';
 export { BridgeNetworks } from './network/network.ts';
 export { surveyHost } from './survey.ts';
 export { closeInheritedFiles, startDetached } from './tools/detached.ts';

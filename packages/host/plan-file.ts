@@ -9,6 +9,7 @@ const schema = z.object({
   argv: tokens,
   commandLine: z.object({ given: tokens, addedForVmm: tokens, appendedByVmm: tokens }),
   /** of the VMM and the host as they were at the launch: a later proof of this boot is about these, whatever was upgraded since */
+  vmm: z.enum(['qemu', 'firecracker', 'stub']).default('qemu'), // older plans did not say it
   vmmVersion: z.string(),
   accelerator: z.string(),
 });
@@ -19,7 +20,7 @@ export type PlanFile = z.infer<typeof schema>;
 export async function writePlan(
   folder: string,
   plan: LaunchPlan,
-  host: { vmmVersion: string; accelerator: string },
+  host: Pick<PlanFile, 'vmm' | 'vmmVersion' | 'accelerator'>,
 ): Promise<{ settled: Promise<void> }> {
   const path = join(folder, bootFile.plan);
   const { argv, commandLine } = plan;

@@ -1,17 +1,33 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
-import { FaultError, hostFactsSchema, type HostFacts } from '@linstock/contract';
+import { z } from 'zod';
+import { FaultError, probeBootSchema, type HostFacts, type VmmFacts } from '@linstock/contract';
 import { exec, succeeded } from './tools/exec.ts';
 import { readTextIfThere, writeDurably } from './tools/files.ts';
 import type { Paths } from './tools/paths.ts';
 import { cgroup2Mount } from './tools/procs.ts';
 import { probeAccelerators } from './vmm/accelerator.ts';
+import { findFirecrackers, usualFirecrackerPaths, type FoundFirecracker } from './vmm/firecracker/find.ts';
+import { refusalOfHost } from './vmm/firecracker/plan.ts';
+import { abilitiesOf } from './vmm/firecracker/versions.ts';
 
-/** What a host was probed as, kept beside the state: probing boots two tiny guests and takes a second or two. */
-type Kept = { key: string; facts: HostFacts };
+/** What the probe boots showed, kept beside the state: probing boots two tiny guests and takes a second or two. */
+const probedSchema = z.object({
+  accelerator: z.enum(['kvm', 'tcg']),
+  probes: z.array(probeBootSchema),
+  tscKhz: z.int().nullable(),
+  at: z.number(),
+});
+type Probed = z.infer<typeof probedSchema>;
 
 export type SurveyOrder = {
   qemu: string;
+  /** where to look for Firecracker; null = the usual places */
+  firecrackers: readonly string[] | null;
+  /** false: never through a jailer; for development */
+  jailer: boolean;
+  /** what VMs run on when nobody asks for another; null = what the host can do best */
+  vmm: HostFacts['usualVmm'] | null;
   paths: Paths;
   /** overrides what the probe boot says; for people who test */
   accelerator: 'kvm' | 'tcg' | null;
@@ -20,42 +36,121 @@ export type SurveyOrder = {
 };
 
 /**
- * What this machine can do, by probe boots and not by what its devices look like. Kept until the host rebooted or QEMU
+ * What this machine can do, by probe boots and not by what its devices look like. The probes are kept until the host rebooted or QEMU
  * changed; `probed` tells whether it was probed just now.
  */
 export async function surveyHost(o: SurveyOrder): Promise<{ facts: HostFacts; probed: boolean }> {
-  const version = await qemuVersion(o);
+  const [version, found] = await Promise.all([
+    qemuVersion(o),
+    findFirecrackers({ paths: o.firecrackers ?? usualFirecrackerPaths, named: o.firecrackers !== null, signal: o.signal }),
+  ]);
   const hostBoot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const root = process.getuid?.() === 0;
-  const key = JSON.stringify([hostBoot, version, o.qemu, o.accelerator, root]);
-  const kept = await readKept(o.paths);
-  if (kept?.key === key) return { facts: { ...kept.facts, freeDiskMiB: await freeMiB(o.paths.state) }, probed: false };
-  const { accelerator, probes, tscKhz } = await probeAccelerators({ qemu: o.qemu, signal: o.signal });
-  const chosen = o.accelerator ?? accelerator;
+  const key = JSON.stringify([hostBoot, version, o.qemu, root]);
+  const kept = await readKept(o.paths, key);
+  const probed = kept ?? { ...(await probeAccelerators({ qemu: o.qemu, signal: o.signal })), at: o.now };
+  if (kept === null) await writeDurably(o.paths.hostFacts, JSON.stringify({ key, probed }));
+
+  const accelerator = o.accelerator ?? probed.accelerator;
+  const cgroup = root && cgroup2Mount() !== null;
+  const jailed = { wanted: o.jailer, root, cgroup };
+  const kvm = kvmTruth(probed, o.accelerator, root);
+  const vmms: VmmFacts[] = [
+    ...found.firecrackers.map((one) => firecrackerFacts(one, kvm, jailed)),
+    qemuFacts(o.qemu, version, probed),
+    ...(o.vmm === 'stub' ? [stub] : []),
+  ];
   const facts: HostFacts = {
-    accelerator: chosen,
-    probes,
-    tscKhz: chosen === 'tcg' ? tscKhz : null,
-    vmms: [{ name: 'qemu', path: o.qemu, version }],
+    accelerator,
+    probes: probed.probes,
+    tscKhz: accelerator === 'tcg' ? probed.tscKhz : null,
+    vmms,
+    usualVmm: o.vmm ?? (vmms.some(({ name, usable }) => name === 'firecracker' && usable) ? 'firecracker' : 'qemu'),
     cores: cpus().length,
     memoryMiB: Math.floor(totalmem() / 1_048_576),
     freeDiskMiB: await freeMiB(o.paths.state),
-    cgroup: root && cgroup2Mount() !== null ? 'v2' : 'none',
+    cgroup: cgroup ? 'v2' : 'none',
     root,
     kernel: release(),
-    advice: adviceFor({ accelerator, root, cgroup: root && cgroup2Mount() !== null }),
-    probedAt: o.now,
+    advice: [
+      ...adviceFor({ accelerator, root, cgroup }),
+      ...found.others.map(({ path, why }) => `${path} is not used as Firecracker: ${why}.`),
+    ],
+    probedAt: probed.at,
   };
-  await writeDurably(o.paths.hostFacts, JSON.stringify({ key, facts } satisfies Kept));
-  return { facts, probed: true };
+  return { facts, probed: kept === null };
 }
 
-async function readKept(paths: Paths): Promise<Kept | null> {
+const stub: VmmFacts = {
+  name: 'stub',
+  path: '-',
+  version: '1',
+  usable: true,
+  why: 'it runs no guest: for tests and benches',
+  jailer: null,
+  confinement: 'nothing',
+  abilities: [],
+};
+
+function qemuFacts(path: string, version: string, probed: Probed): VmmFacts {
+  const works = probed.probes.find((probe) => probe.works);
+  return {
+    name: 'qemu',
+    path,
+    version,
+    usable: true,
+    why: works?.evidence ?? 'no probe guest ran',
+    jailer: null,
+    confinement: 'its own seccomp filter, and the network namespace of the VM',
+    abilities: [],
+  };
+}
+
+type KvmTruth = { works: boolean; why: string };
+
+/** Firecracker runs on KVM or not at all, and needs a TAP; a device that opens says nothing (the probe boot does). */
+function kvmTruth(probed: Probed, override: SurveyOrder['accelerator'], root: boolean): KvmTruth {
+  if (!root) return { works: false, why: 'without root there is no TAP for it, and it knows no other network' };
+  const kvm = probed.probes.find((probe) => probe.accelerator === 'kvm');
+  if (override === 'kvm')
+    return { works: true, why: 'taken for working because LINSTOCK_ACCELERATOR says kvm; the probe boot was not asked' };
+  if (kvm?.works === true) return { works: true, why: kvm.evidence };
+  return { works: false, why: `it needs KVM, and KVM cannot run a guest on this host: ${kvm?.evidence ?? 'it was not probed'}` };
+}
+
+type Jailed = { wanted: boolean; root: boolean; cgroup: boolean };
+
+function firecrackerFacts(found: FoundFirecracker, kvm: KvmTruth, jailed: Jailed): VmmFacts {
+  const jail = jailOf(found, jailed);
+  const refusal = refusalOfHost({ firecracker: found.path, version: found.version, jailed: 'path' in jail });
+  return {
+    name: 'firecracker',
+    path: found.path,
+    version: found.version.text,
+    usable: refusal === null && kvm.works,
+    why: refusal?.replace(/\.$/, '') ?? kvm.why,
+    jailer: 'path' in jail ? jail.path : null,
+    confinement:
+      'path' in jail
+        ? 'its jailer: a folder of its own as root, a user of its own, a pid namespace, the cgroup and network namespace of the VM'
+        : `its own seccomp filter only, for development: ${jail.absent}`,
+    abilities: [...abilitiesOf(found.version)],
+  };
+}
+
+function jailOf({ jailer }: FoundFirecracker, { wanted, root, cgroup }: Jailed): FoundFirecracker['jailer'] {
+  if (!wanted) return { absent: 'the jailer is switched off (LINSTOCK_JAILER)' };
+  if (!root) return { absent: 'a jail needs root' };
+  // the jailer clears the environment, and with it the only other mark by which a process of ours is found again
+  return cgroup ? jailer : { absent: 'a jail needs a writable cgroup v2' };
+}
+
+async function readKept(paths: Paths, key: string): Promise<Probed | null> {
   const text = await readTextIfThere(paths.hostFacts);
   if (text === undefined) return null;
   try {
-    const { key, facts } = JSON.parse(text) as { key: string; facts: unknown };
-    return { key, facts: hostFactsSchema.parse(facts) };
+    const kept = JSON.parse(text) as { key: unknown; probed: unknown };
+    return kept.key === key ? probedSchema.parse(kept.probed) : null;
   } catch {
     return null; // written by another release, or half a file: probing again costs a second
   }
@@ -74,7 +169,7 @@ async function freeMiB(path: string): Promise<number> {
 }
 
 /** What this host lacks, what it would add, and how to get it. Pure. */
-export function adviceFor(has: { accelerator: 'kvm' | 'tcg'; root: boolean; cgroup: boolean }): string[] {
+function adviceFor(has: { accelerator: 'kvm' | 'tcg'; root: boolean; cgroup: boolean }): string[] {
   return [
     ...(has.accelerator === 'tcg'
       ? [

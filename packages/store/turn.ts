@@ -110,7 +110,8 @@ async function takeSlot(scope: Scope, vm: Vm, hostBoot: string, now: Instant): P
       golden_version: golden.version,
       golden_digest: golden.digest,
       vmm,
-      accelerator: facts ? hostFactsOf(facts).accelerator : 'unknown',
+      // Firecracker knows no other; of the rest the host's probe boot decided
+      accelerator: vmm === 'firecracker' ? 'kvm' : facts ? hostFactsOf(facts).accelerator : 'unknown',
       network_index: network.index,
       slot,
       milestones: '',

@@ -3,6 +3,7 @@ import {
   makeId,
   type GoldenManifest,
   type HostFacts,
+  type VmmFacts,
   type Id,
   type IdKind,
   type Instant,
@@ -133,6 +134,7 @@ export function someSettings(more: Partial<VmSettings> = {}): VmSettings {
     ports: [{ port: 8080, level: 'http' }],
     network: aNetwork(),
     vmm: 'stub',
+    vmmVersion: null,
     ...more,
   };
 }
@@ -192,12 +194,27 @@ export function aProof(verified: Verdict = 'proved', more: Partial<Proof> = {}):
   };
 }
 
+export function aVmm(more: Partial<VmmFacts> = {}): VmmFacts {
+  return {
+    name: 'qemu',
+    path: '/usr/bin/qemu-system-x86_64',
+    version: '7.2',
+    usable: true,
+    why: 'a probe guest ran',
+    jailer: null,
+    confinement: 'its seccomp filter',
+    abilities: [],
+    ...more,
+  };
+}
+
 export function someHostFacts(more: Partial<HostFacts> = {}): HostFacts {
   return {
     accelerator: 'tcg',
     probes: [{ accelerator: 'kvm', works: false, evidence: 'no /dev/kvm', ms: 1 }],
     tscKhz: null,
-    vmms: [{ name: 'qemu', path: '/usr/bin/qemu-system-x86_64', version: '7.2' }],
+    vmms: [aVmm(), aVmm({ name: 'stub', path: '-', version: '1' })],
+    usualVmm: 'stub',
     cores: 2,
     memoryMiB: 24_000,
     freeDiskMiB: 100_000,

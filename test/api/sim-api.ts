@@ -28,7 +28,6 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
   const parts: Parts = {
     store,
     ids,
-    vmm: 'stub',
     now: () => now,
     sleep: async (_ms, signal) => {
       if (!signal.aborted) await turn();
@@ -39,12 +38,14 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       bootDetails: async () => ({
         requestedArgs: ['console=ttyS0'],
         addedArgs: [],
+        vmmVersion: '1',
         effectiveArgs: null,
         address: '192.168.100.2',
         mac: '02:fc:c0:a8:64:02',
         consoleBytes: 5,
         reached: [],
       }),
+      whyNoPause: async () => null,
       console: async function* () {
         yield Buffer.from('hello');
       },

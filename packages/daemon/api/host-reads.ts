@@ -1,4 +1,4 @@
-import type { ExecFrame, GoldenManifest, HostFacts, Network } from '@linstock/contract';
+import type { BootId, ExecFrame, GoldenManifest, HostFacts, Network } from '@linstock/contract';
 import type { BootDetails, BootRecord, ExecOrder, Vm } from '@linstock/core';
 
 /** What the API may ask a host for directly: looks and talk, never a change of what is there. */
@@ -6,6 +6,8 @@ export interface HostReads {
   readonly mark: string;
   facts(): Promise<HostFacts>;
   bootDetails(record: BootRecord, network: Network | undefined): Promise<BootDetails>;
+  /** Why the VMM that runs this boot must not be paused; null when it may. */
+  whyNoPause(boot: BootId): Promise<{ vmm: string; why: string } | null>;
   /** The kept part of a console from a byte offset on; follows until the signal fires when asked to. */
   console(boot: string, options: { from: number | null; follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array>;
   /** Frames of an exec through the guest agent; a fault `agent-absent` is thrown before the first frame. */

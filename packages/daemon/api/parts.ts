@@ -1,5 +1,5 @@
 import type { Id, IdKind, Instant } from '@linstock/contract';
-import type { Store, VmSettings } from '@linstock/core';
+import type { Store } from '@linstock/core';
 import type { HostReads } from './host-reads.ts';
 
 /** What handlers are made of: one object of ports, built in main. */
@@ -9,8 +9,6 @@ export type Parts = {
   ids: { next<K extends IdKind>(kind: K, now: Instant): Id<K> };
   now(): Instant;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** which VMM new VMs run on: what the probe boot decided */
-  vmm: VmSettings['vmm'];
   build: {
     version: string;
     commit: string | null;

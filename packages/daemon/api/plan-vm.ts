@@ -1,5 +1,14 @@
-import { FaultError, type GoldenManifest, type Network, type VmId, type VmSpec } from '@linstock/contract';
-import { applyChanges, valuesFor, resolveArgs, wiringOf, type BootArgsResult, type VmSettings } from '@linstock/core';
+import { FaultError, type GoldenManifest, type HostFacts, type Network, type VmId, type VmSpec } from '@linstock/contract';
+import {
+  applyChanges,
+  chooseVmm,
+  resolveArgs,
+  valuesFor,
+  vmmChoiceOf,
+  wiringOf,
+  type BootArgsResult,
+  type VmSettings,
+} from '@linstock/core';
 
 /**
  * Turns a request into settings that never change, or refuses it with one clear sentence.
@@ -8,7 +17,7 @@ import { applyChanges, valuesFor, resolveArgs, wiringOf, type BootArgsResult, ty
  */
 export function planVm(
   spec: VmSpec,
-  known: { goldens: readonly GoldenManifest[]; networks: readonly Network[]; vmm: VmSettings['vmm']; mark: string; id: VmId },
+  known: { goldens: readonly GoldenManifest[]; networks: readonly Network[]; facts: HostFacts; mark: string; id: VmId },
 ): VmSettings {
   const golden = findGolden(known.goldens, spec.golden);
   const network = findNetwork(known.networks, spec.network);
@@ -19,7 +28,10 @@ export function planVm(
   const bootArgs = tokensOf(applyChanges(golden.bootArgs, spec.bootArgs));
   tokensOf(resolveArgs(bootArgs, valuesFor(wiringOf(known.mark, network, 0), known.id)));
   const ports = spec.ports ?? golden.ports;
-  return { golden, memoryMiB, vcpus: spec.vcpus ?? golden.machine.vcpus, bootArgs, ports, network, vmm: known.vmm };
+  const choice = spec.vmm === undefined ? { name: known.facts.usualVmm, version: null } : vmmChoiceOf(spec.vmm);
+  chooseVmm(known.facts.vmms, choice, network);
+  const { name: vmm, version: vmmVersion } = choice;
+  return { golden, memoryMiB, vcpus: spec.vcpus ?? golden.machine.vcpus, bootArgs, ports, network, vmm, vmmVersion };
 }
 
 function tokensOf(result: BootArgsResult): readonly string[] {

@@ -11,7 +11,7 @@ import {
   type VmSpec,
   type VmView,
 } from '@linstock/contract';
-import { slotsOf, stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
+import { chooseVmm, slotsOf, stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
 import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
@@ -39,8 +39,6 @@ type VmHandlers = Pick<
 /** What a wish made: the VM, and the operation that moves it; none when what was wished for is there already. */
 type Wished = { vm: VmId; operation: OperationId | null };
 type Action = 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete';
-
-/** How long answers to idempotency keys are kept. */
 
 const wishes: Record<Action, { action: VmAction; wish: Wish; reprove?: true }> = {
   'vm.start': { action: 'start', wish: 'running' },
@@ -107,6 +105,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
     <N extends Action>(name: N) =>
     async (call: { params: { id: string }; query: { until?: Goal | undefined } }, caller: Caller): Promise<Answer<N>> => {
       const { action, wish, reprove } = wishes[name];
+      const facts = await host.facts();
       const made = await once(caller, `${name} ${call.params.id}`, async (tx) => {
         const vm = await find(tx, call.params.id);
         if (caller.ifMatch !== null && caller.ifMatch !== vm.version)
@@ -119,7 +118,13 @@ export function vmHandlers(parts: Parts): VmHandlers {
         const standing = reprove && vm.wish !== 'running'; // a proof must not undo a pause that somebody just asked for
         if (standing || !allowedIn[state].includes(action))
           throw new FaultError('vm-state-forbids', { action, allowed: statesFor(action), id: vm.name, state });
-        if (action === 'start') await refuseFull(tx, vm.settings.network);
+        const { network, vmm, vmmVersion } = vm.settings;
+        if (action === 'start') {
+          chooseVmm(facts.vmms, { name: vmm, version: vmmVersion }, network);
+          await refuseFull(tx, network);
+        }
+        const unable = action === 'pause' && vm.claim ? await host.whyNoPause(vm.claim.id) : null;
+        if (unable !== null) throw new FaultError('vmm-unable', { what: 'pause this VM', ...unable });
         await tx.wish(vm.id, wish, { by: caller.who, operation, kind: name, now: now(), ...(reprove ? { reprove } : {}) });
         return { vm: vm.id, operation };
       });
@@ -129,9 +134,9 @@ export function vmHandlers(parts: Parts): VmHandlers {
 
   return {
     'vm.create': async (call, caller) => {
-      const goldens = await host.goldens();
+      const [goldens, facts] = await Promise.all([host.goldens(), host.facts()]);
       const made = await once(caller, 'vm.create', async (tx) => {
-        const { vm, operation } = await create(tx, parts, call.body, caller.who, goldens);
+        const { vm, operation } = await create(tx, parts, call.body, caller.who, { goldens, facts });
         await tx.addVm(vm, operation);
         return { vm: vm.id, operation: operation.id as OperationId };
       });
@@ -204,14 +209,14 @@ async function create(
   parts: Parts,
   spec: VmSpec,
   by: string,
-  goldens: Parameters<typeof planVm>[1]['goldens'],
+  known: Pick<Parameters<typeof planVm>[1], 'goldens' | 'facts'>,
 ): Promise<{ vm: Vm; operation: Operation }> {
   const now = parts.now();
   const id = parts.ids.next('vm', now);
   const name = spec.name ?? id.replace('vm_', 'vm-').slice(0, 24);
   const taken = (await tx.vmsNamed(name)).find((vm) => vm.phase !== 'gone'); // a deleted VM has given its name back
   if (taken) throw new FaultError('vm-name-taken', { name, id: taken.id });
-  const settings = planVm(spec, { goldens, networks: await tx.networks(), vmm: parts.vmm, mark: parts.host.mark, id });
+  const settings = planVm(spec, { ...known, networks: await tx.networks(), mark: parts.host.mark, id });
   if (spec.start) await refuseFull(tx, settings.network);
   const wish: Wish = spec.start ? 'running' : 'stopped';
   const vm: Vm = {

@@ -5,7 +5,7 @@
  */
 import { basename, dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { connectIn } from '../tools/sockets.ts';
+import { connectTo } from '../tools/sockets.ts';
 
 /** How far we came says more than that time was up. */
 export type Absent = {
@@ -49,7 +49,7 @@ export type Connected = { is: 'open'; stream: Duplex } | Absent;
 
 export async function connectUnix(path: string, signal: AbortSignal): Promise<Connected> {
   try {
-    return { is: 'open', stream: await connectIn(dirname(path), basename(path), signal) };
+    return { is: 'open', stream: await connectTo({ folder: dirname(path), name: basename(path) }, signal) };
   } catch (error) {
     if (signal.aborted) return absent('aborted', 'while connecting');
     return absentBecause(error as NodeJS.ErrnoException);

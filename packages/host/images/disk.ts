@@ -15,48 +15,36 @@ import type { ImageStore } from './store.ts';
 export type DiskRequest = {
   store: ImageStore;
   golden: GoldenManifest;
-  /** Absolute path of the disk. */ path: string;
+  /** Absolute path of the disk. */
+  path: string;
+  format: 'qcow2' | 'raw';
   signal?: AbortSignal;
 };
-export type Disk = { ok: true; path: string; format: 'qcow2' | 'raw'; bytes: number };
+export type Disk = { ok: true; path: string; format: DiskRequest['format']; bytes: number };
 
 const TOOL_TIMEOUT_MS = 60_000;
 /** A failed tool does not say why in its exit code; with less room than this the reason was the room. */
 const FULL_BELOW_BYTES = 1024 * 1024;
 
-/** The VM's qcow2 overlay; one that is there already is kept, with what the guest wrote. */
-export async function ensureOverlayDisk(request: DiskRequest): Promise<Disk | ImageRefusal> {
-  return ensureDisk(request, 'qcow2', async (half) => {
-    const template = await ensureTemplate(request);
-    await copyFile(template, half, constants.COPYFILE_FICLONE);
-  });
+async function overlay(request: DiskRequest, half: string): Promise<void> {
+  const template = await ensureTemplate(request);
+  await copyFile(template, half, constants.COPYFILE_FICLONE);
 }
 
-/** The VM's raw disk; one that is there already is kept. */
-export async function ensureRawDisk(request: DiskRequest): Promise<Disk | ImageRefusal> {
-  return ensureDisk(request, 'raw', async (half) => {
-    await cloneFile(request.store.blobPath(request.golden.rootfs.blob), half, request.signal);
-    // The blob is read-only and cp keeps that.
-    const file = await open(half, 'r');
-    try {
-      await file.chmod(0o600);
-    } finally {
-      await file.close();
-    }
-  });
+async function rawCopy(request: DiskRequest, half: string): Promise<void> {
+  await cloneFile(request.store.blobPath(request.golden.rootfs.blob), half, request.signal);
+  // The blob is read-only and cp keeps that.
+  const file = await open(half, 'r');
+  try {
+    await file.chmod(0o600);
+  } finally {
+    await file.close();
+  }
 }
 
-/** Removes a disk and what an interrupted attempt left of it. */
-export async function absentDisk(path: string): Promise<void> {
-  for (const name of [path, halfNameOf(path)]) await rm(name, { force: true });
-}
-
-async function ensureDisk(
-  request: DiskRequest,
-  format: Disk['format'],
-  make: (half: string) => Promise<void>,
-): Promise<Disk | ImageRefusal> {
-  const { path, store, golden } = request;
+/** A VM's disk; one that is there already is kept, with what the guest wrote. */
+export async function ensureDisk(request: DiskRequest): Promise<Disk | ImageRefusal> {
+  const { path, store, golden, format } = request;
   const there = await sizeIfThere(path);
   if (there !== undefined) return { ok: true, path, format, bytes: there };
   const parts = await store.checkBlob(golden.rootfs);
@@ -67,7 +55,7 @@ async function ensureDisk(
   try {
     await ensureFolder(dirname(path));
     await rm(half, { force: true });
-    await make(half);
+    await (format === 'qcow2' ? overlay : rawCopy)(request, half);
     await settleFile(half, path);
     return { ok: true, path, format, bytes: (await sizeIfThere(path)) ?? 0 };
   } catch (error) {

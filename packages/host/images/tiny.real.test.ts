@@ -14,7 +14,7 @@ import { resolveArgs } from '@linstock/core';
 import { exec } from '../tools/exec.ts';
 import type { ExecResult } from '../tools/exec.ts';
 import { readTextIfThere } from '../tools/files.ts';
-import { ensureOverlayDisk } from './disk.ts';
+import { ensureDisk } from './disk.ts';
 import { lookForKernel } from './kernel-package.ts';
 import { lacks } from './real-needs.ts';
 import { ImageStore } from './store.ts';
@@ -145,7 +145,7 @@ describe.skipIf(reason !== undefined)('tiny', () => {
 
   /** One guest as facts/lab.md §1 starts it; user-mode network with the promised port forwarded. */
   async function boot(name: string, tokens: readonly string[]): Promise<Boot> {
-    const disk = await ensureOverlayDisk({ store, golden, path: join(folder, name, 'disk.qcow2') });
+    const disk = await ensureDisk({ store, golden, format: 'qcow2', path: join(folder, name, 'disk.qcow2') });
     if (!disk.ok) throw new Error(disk.say);
     const port = await freePort();
     const log = join(folder, name, 'console.log');

@@ -35,8 +35,8 @@ export class Paths {
   diskFolder(vm: string): string {
     return join(this.disks, vm);
   }
-  disk(vm: string): string {
-    return join(this.disks, vm, 'root.qcow2');
+  disk(vm: string, format: 'qcow2' | 'raw'): string {
+    return join(this.disks, vm, `root.${format}`);
   }
   /** rule files, and what the host was like before */
   get network(): string {
@@ -52,6 +52,10 @@ export class Paths {
   /** Everything one boot leaves: kept after it, for people and diagnosis. */
   boot(boot: string): string {
     return join(this.boots, boot);
+  }
+  /** what jailed VMMs see as their root; on the filesystem of the rest, because files are linked into it */
+  get jails(): string {
+    return join(this.state, 'jails');
   }
   /** VMM processes that ended write a file here: one folder to watch for all of them. */
   get ends(): string {

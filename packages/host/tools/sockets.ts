@@ -1,29 +1,44 @@
 /**
- * The hand for sockets in the folder of a boot. A Unix socket address holds 107 bytes (sun_path, unix(7)); a folder may be deeper than
- * that. The VMM is run inside its folder and names its sockets `qmp.sock`; we reach them through /proc/self/fd/N/qmp.sock.
+ * The hand for sockets of a VMM. Two promises:
+ * - the last name is not followed when it is a link: a jailed VMM that was taken over could put a link to another socket of the host where
+ *   its own was, and we, who are root, would talk to that one;
+ * - the path may be longer than the 107 bytes of sun_path (unix(7)): a VMM is run inside its folder and names its sockets without it.
+ *
+ * An O_PATH descriptor names the socket itself; /proc/self/fd/N leads to it whatever happens to the name (open(2), proc(5)). All folders
+ * above the last name must be ones that only root writes: those of a boot, and the root of a jail as jail.ts makes it.
  */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 
-const MAX_PATH_BYTES = 107;
+/** Not in node:fs; include/uapi/asm-generic/fcntl.h, the same on x86 and arm64. */
+const O_PATH = 0o10000000;
 
-/** A connected socket. Rejects with the system's error: ENOENT and ECONNREFUSED mean that nobody listens. */
-export async function connectIn(folder: string, name: string, signal?: AbortSignal): Promise<Socket> {
+export type SocketPlace = { folder: string; name: string };
+
+/** A connected socket. Rejects with the system's error: ENOENT and ECONNREFUSED mean that nobody listens, ENOTSOCK that something else lies there. */
+export async function connectTo(place: SocketPlace, signal?: AbortSignal): Promise<Socket> {
   signal?.throwIfAborted();
-  const path = join(folder, name);
-  if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return await connected(path, signal);
-  const directory = await open(folder, 'r');
+  const file = await open(join(place.folder, place.name), O_PATH | constants.O_NOFOLLOW);
+  let socket: Socket;
   try {
-    return await connected(`/proc/self/fd/${directory.fd}/${name}`, signal);
+    if (!(await file.stat()).isSocket()) throw Object.assign(new Error(`${place.name} is no socket`), { code: 'ENOTSOCK' });
+    socket = await connected(`/proc/self/fd/${file.fd}`, signal);
   } finally {
-    await directory.close();
+    await file.close();
   }
+  // whoever gets it listens from now on: an abort that came while the file was closed would be heard by nobody
+  if (signal?.aborted === true) {
+    socket.destroy();
+    throw signal.reason;
+  }
+  return socket;
 }
 
-/** The same for a path that the caller has made short enough. */
-export function connected(path: string, signal: AbortSignal | undefined): Promise<Socket> {
+function connected(path: string, signal: AbortSignal | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason); // while the socket was looked at
     const socket = createConnection({ path });
     // a peer that dies between the connect and the first listener of whoever gets this: without one here that would end the process
     socket.on('error', () => {});

@@ -1,5 +1,6 @@
 import type { BootId } from '@linstock/contract';
 import type { Marked, StepOutcome, VmSettings, Wiring } from '@linstock/core';
+import type { GuestTarget } from '../guest/channel.ts';
 
 /** What a VMM of this version can do; the rest is refused with a reason, never tried. */
 export type VmmAbility = 'ask-off' | 'pause' | 'snapshot' | 'agent-virtio-serial' | 'agent-vsock';
@@ -56,6 +57,10 @@ export interface Vmm {
   readonly name: 'qemu' | 'firecracker' | 'stub';
   readonly version: string;
   readonly can: ReadonlySet<VmmAbility>;
+  /** what its guests run on */
+  readonly accelerator: 'kvm' | 'tcg' | 'none';
+  /** the format of disk that it takes */
+  readonly disk: 'qcow2' | 'raw';
   /** Pure. */
   plan(order: LaunchOrder): LaunchPlan;
   /** Adopts the unit when it is already there; never runs anything for a boot that has left a trace of having run. */
@@ -64,6 +69,8 @@ export interface Vmm {
   look(boot: BootId, folder: string): Promise<VmmSight>;
   /** What its own API answers; null when it does not. `pid` is the VMM's, read from the unit at this moment. */
   ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null>;
+  /** Where the guest's agent is to be reached; null when this VMM has no guest with one. */
+  agentOf(boot: BootId, folder: string): Promise<GuestTarget | null>;
   /** busy when the VMM does not answer at present; done when there is nobody to command. */
   command(boot: BootId, folder: string, command: 'pause' | 'resume' | 'ask-off', signal: AbortSignal): Promise<StepOutcome>;
   /** Done only when nothing in the unit is left; keeps the folder. */

@@ -78,6 +78,8 @@ function run(argv: readonly string[], version: SimVersion): never {
     () => mkdirSync(root, { recursive: true }),
     (why) => `Failed to create directory ${root}: ${why}`,
   );
+  // ours alone: the real one changes its root, after which nobody asks for the folders above; this one only changes its user
+  for (const folder of [base, join(base, name), join(base, name, id)]) chmodSync(folder, statSync(folder).mode | 0o011);
   copyInto(exec, join(root, name), uid, gid, version);
   if (netns !== null && !existsSync(netns)) throw new JailerError(`Failed to open file ${netns}: No such file or directory (os error 2)`);
   cgroup?.();

@@ -1,5 +1,17 @@
+import type { HostFacts, VmmFacts } from '@linstock/contract';
 import { command } from '../../command.ts';
 import { moment, page, took } from '../../render.ts';
+
+/** One VMM: whether a VM may ask for it and why, what it is shut in, what its exact version can do. */
+function vmmLines(vmm: VmmFacts, usual: HostFacts['usualVmm']): string[] {
+  const { name, version, path, usable, why, confinement, abilities } = vmm;
+  return [
+    `${usable ? '✓' : '✗'} ${name} ${version}  ${path}${usable && name === usual ? '  (the usual one)' : ''}`,
+    `    ${usable ? 'usable' : 'not usable'}: ${why}`,
+    `    shut in: ${confinement}`,
+    ...(abilities.length === 0 ? [] : [`    can: ${abilities.join(', ')}`]),
+  ];
+}
 
 export const hostShow = command({
   path: ['host', 'show'],
@@ -21,7 +33,7 @@ export const hostShow = command({
               facts.probes.map((probe) => `${probe.works ? '✓' : '✗'} ${probe.accelerator}: ${probe.evidence} (${took(probe.ms)})`),
             ],
             ['tsc', facts.tscKhz === null ? '-' : `${facts.tscKhz} kHz`],
-            ['vmms', facts.vmms.map((vmm) => `${vmm.name} ${vmm.version}  ${vmm.path}`)],
+            ['vmms', facts.vmms.flatMap((vmm) => vmmLines(vmm, facts.usualVmm))],
             ['machine', `${facts.cores} cores, ${facts.memoryMiB} MiB, ${facts.freeDiskMiB} MiB of disk free`],
             ['kernel', facts.kernel],
             ['cgroup', facts.cgroup === 'v2' ? 'v2: a VM has a cgroup of its own' : 'none'],

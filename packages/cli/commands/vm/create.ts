@@ -12,6 +12,7 @@ export const vmCreate = command({
     memory: { kind: 'number', flag: '--memory <MiB>', doc: 'guest memory' },
     vcpus: { kind: 'number', flag: '--vcpus <n>', doc: 'processors' },
     network: { kind: 'text', flag: '--network <network>', doc: 'network to be in' },
+    vmm: { kind: 'text', flag: '--vmm <vmm>', doc: '`qemu`, `firecracker`, or an exact version as in `firecracker@1.9.1`' },
     arg: { kind: 'list', flag: '--arg <key=value>', doc: 'add a boot argument (repeatable)' },
     replaceArg: { kind: 'list', flag: '--replace-arg <key=value>', doc: 'replace a boot argument of the golden image (repeatable)' },
     removeArg: { kind: 'list', flag: '--remove-arg <key>', doc: 'drop a boot argument of the golden image (repeatable)' },

@@ -10,10 +10,10 @@
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { connectTo, type SocketPlace } from '../../tools/sockets.ts';
 import { readAnswer, type Answer, type Refusal } from './answers.ts';
 import { isRecord, refusalOfRequest } from './checks.ts';
 import type { EndpointName } from './fields.ts';
-import { connectTo, type SocketPlace } from './socket.ts';
 import type { Version } from './versions.ts';
 
 /** What the API serves on a host under load: it answers in 1 ms when it is idle. */

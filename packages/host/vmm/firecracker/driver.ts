@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import type { BootId } from '@linstock/contract';
 import type { Marked, StepOutcome } from '@linstock/core';
 import { constants } from 'node:os';
+import type { GuestTarget } from '../../guest/channel.ts';
 import { KeyedQueue } from '../../keyed-queue.ts';
 import { sizeIfThere } from '../../tools/files.ts';
 import { bootFile } from '../../tools/paths.ts';
+import type { SocketPlace } from '../../tools/sockets.ts';
 import { commandOf } from '../../tools/procs.ts';
 import type { UnitExit, Units } from '../../tools/units.ts';
 import { tailOf } from '../last-words.ts';
@@ -19,7 +21,6 @@ import { whyEnded, type End } from './exit.ts';
 import { absentJail, ensureFiles, findJail, jailedBoots } from './jail.ts';
 import { addMetrics, metricsIn, type Metrics } from './metrics.ts';
 import { firecrackerFile, instanceIdOf, planFirecracker, type FirecrackerHost } from './plan.ts';
-import type { SocketPlace } from './socket.ts';
 
 /** A healthy API answers in 1 ms; one that shares two cores with many others may need a hundred times that. */
 const LOOK_DEADLINE_MS = 1_000;
@@ -37,6 +38,8 @@ export class FirecrackerVmm implements Vmm {
    * it, and the way down then ends it after its time.
    */
   readonly can: ReadonlySet<VmmAbility> = new Set<VmmAbility>(['ask-off', 'pause', 'agent-vsock']);
+  readonly accelerator = 'kvm';
+  readonly disk = 'raw';
   readonly #host: FirecrackerHost;
   readonly #units: Units;
   /** Firecracker serves one request at a time and ten connections: those of this process queue here. */
@@ -112,6 +115,11 @@ export class FirecrackerVmm implements Vmm {
     return outcome;
   }
 
+  async agentOf(boot: BootId, folder: string): Promise<GuestTarget> {
+    const { folder: at, name } = await this.#socketOf(boot, folder, 'vsock');
+    return { is: 'vsock', path: join(at, name) };
+  }
+
   async inventory(): Promise<readonly Marked[]> {
     const { jailer } = this.#host;
     const boots = new Set([...this.#units.names(), ...(jailer === null ? [] : await jailedBoots(jailer.base))]);
@@ -119,7 +127,7 @@ export class FirecrackerVmm implements Vmm {
   }
 
   /** Where a socket of a boot lies on the host: the API's, or that on which the host connects to the guest by vsock. */
-  async socketOf(boot: BootId, folder: string, which: 'api' | 'vsock'): Promise<SocketPlace> {
+  async #socketOf(boot: BootId, folder: string, which: 'api' | 'vsock'): Promise<SocketPlace> {
     const jail = this.#host.jailer === null ? null : await findJail(this.#host.jailer.base, boot);
     return { folder: jail ?? folder, name: firecrackerFile[which] };
   }
@@ -127,7 +135,7 @@ export class FirecrackerVmm implements Vmm {
   /** A short conversation: connections that idle would be missing to others. */
   async #talk<T>(boot: BootId, folder: string, use: (client: FirecrackerClient) => Promise<Answer<T>>): Promise<Answer<T>> {
     return await this.#queue.run(boot, async () => {
-      const client = new FirecrackerClient({ place: await this.socketOf(boot, folder, 'api'), version: this.#host.version });
+      const client = new FirecrackerClient({ place: await this.#socketOf(boot, folder, 'api'), version: this.#host.version });
       try {
         return await use(client);
       } finally {

@@ -69,6 +69,15 @@ const guestCid = 3;
 /** A slot number has its place among those of its network (core/wiring.ts: at most 1,000 ports on a bridge). */
 const idsPerNetwork = 1_024;
 
+/**
+ * The user and group ids of an installation's jails: a block of 65,536 above all that systemd gives to containers (0x00080000 to 0x6FFFFFFF,
+ * systemd docs/UIDS-GIDS.md) and below 2^31. One of 3,000 blocks, by the mark, so that two installations rarely share.
+ */
+export function idsOf(mark: string): JailerHost['ids'] {
+  const count = 65_536;
+  return { first: 1_900_000_000 + (Number.parseInt(mark, 16) % 3_000) * count, count };
+}
+
 /** Instance ids have no `_`, ours have exactly one. `boot_01j…` ↔ `boot-01j…`. */
 export function instanceIdOf(boot: BootId): string {
   return boot.replace('_', '-');
@@ -83,12 +92,12 @@ export function jailFolderOf(base: string, binary: string, boot: BootId): string
   return join(base, binary, instanceIdOf(boot));
 }
 
-/** What about this host's Firecracker can never work; null when nothing. */
-export function refusalOfHost(host: FirecrackerHost): string | null {
+/** What about a Firecracker can never work, on whichever host; null when nothing. */
+export function refusalOfHost(host: Pick<FirecrackerHost, 'firecracker' | 'version'> & { jailed: boolean }): string | null {
   const version = refusalOfVersion(host.version);
   if (version !== null) return version;
   const name = basename(host.firecracker);
-  if (host.jailer !== null && !has(host.version, 'anyExecName') && !name.includes('firecracker')) {
+  if (host.jailed && !has(host.version, 'anyExecName') && !name.includes('firecracker')) {
     return `The jailer of Firecracker ${host.version.text} runs only a file with "firecracker" in its name, and this one is called ${name}: rename it.`;
   }
   return null;

@@ -112,6 +112,13 @@ export function has(version: Version, ability: FirecrackerAbility): boolean {
   return within(version, abilitySpans[ability]);
 }
 
+/** Why a VM of this version must not be paused; null when it may, or when nobody can tell. */
+export function refusalOfPause(text: string): string | null {
+  const version = parseVersion(text);
+  if (version === null || has(version, 'vsockSurvivesPause')) return null;
+  return 'after a pause the host never reaches its guest by vsock again (Firecracker issue 6100); stop it, or run it on another version';
+}
+
 /** All that this version has, sorted: for `host show`. */
 export function abilitiesOf(version: Version): readonly FirecrackerAbility[] {
   return firecrackerAbilities.filter((ability) => has(version, ability)).toSorted();

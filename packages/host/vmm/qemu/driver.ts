@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { BootId } from '@linstock/contract';
 import type { Marked, StepOutcome } from '@linstock/core';
+import type { GuestTarget } from '../../guest/channel.ts';
 import { KeyedQueue } from '../../keyed-queue.ts';
 import { sizeIfThere } from '../../tools/files.ts';
 import { bootFile } from '../../tools/paths.ts';
@@ -25,6 +26,8 @@ export class QemuVmm implements Vmm {
   readonly name = 'qemu';
   readonly version: string;
   readonly can: ReadonlySet<VmmAbility>;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly disk = 'qcow2';
   readonly #host: QemuHost;
   readonly #units: Units;
   /** QEMU serves one client at a time: those of this process queue here instead of at the socket. */
@@ -34,6 +37,7 @@ export class QemuVmm implements Vmm {
     this.#host = parts.host;
     this.#units = parts.units;
     this.version = parts.version;
+    this.accelerator = parts.host.accelerator;
     // The power button is ACPI's; a guest without a listener ignores it, and the way down then ends it after its time.
     this.can = new Set<VmmAbility>(['pause', 'agent-virtio-serial', ...(usesAcpi(parts.host) ? (['ask-off'] as const) : [])]);
   }
@@ -89,6 +93,10 @@ export class QemuVmm implements Vmm {
 
   async end(boot: BootId, folder: string, signal: AbortSignal): Promise<StepOutcome> {
     return await this.#units.end(boot, folder, signal);
+  }
+
+  async agentOf(_: BootId, folder: string): Promise<GuestTarget> {
+    return { is: 'serial', path: join(folder, bootFile.agent) };
   }
 
   async inventory(): Promise<readonly Marked[]> {

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { connectIn } from '../../tools/sockets.ts';
+import { connectTo } from '../../tools/sockets.ts';
 
 /** The longest answer we ask for, query-version, has 300 bytes. */
 const MAX_LINE_BYTES = 256 * 1024;
@@ -98,7 +98,7 @@ export async function withQmp<T>(
 async function connect(at: { folder: string; socket: string }, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     try {
-      return await connectIn(at.folder, at.socket, signal);
+      return await connectTo({ folder: at.folder, name: at.socket }, signal);
     } catch (error) {
       signal.throwIfAborted();
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw new QmpSilence('absent', { cause: error });

@@ -19,6 +19,8 @@ export class StubVmm implements Vmm {
   readonly name = 'stub';
   readonly version = '1';
   readonly can: ReadonlySet<VmmAbility> = new Set<VmmAbility>(['pause', 'ask-off']);
+  readonly accelerator = 'none';
+  readonly disk = 'qcow2';
   readonly #units: Units;
   readonly #program: readonly string[];
 
@@ -69,6 +71,10 @@ export class StubVmm implements Vmm {
 
   async end(boot: BootId, folder: string, signal: AbortSignal): Promise<StepOutcome> {
     return await this.#units.end(boot, folder, signal);
+  }
+
+  async agentOf(): Promise<null> {
+    return null;
   }
 
   async inventory(): Promise<readonly Marked[]> {
