@@ -9,6 +9,7 @@ import { cgroup2Mount } from './tools/procs.ts';
 import { probeAccelerators } from './vmm/accelerator.ts';
 import { findFirecrackers, usualFirecrackerPaths, type FoundFirecracker } from './vmm/firecracker/find.ts';
 import { refusalOfHost } from './vmm/firecracker/plan.ts';
+import { probeFirecracker, type FirecrackerProbe } from './vmm/firecracker/probe.ts';
 import { abilitiesOf } from './vmm/firecracker/versions.ts';
 
 /** What the probe boots showed, kept beside the state: probing boots two tiny guests and takes a second or two. */
@@ -16,6 +17,8 @@ const probedSchema = z.object({
   accelerator: z.enum(['kvm', 'tcg']),
   probes: z.array(probeBootSchema),
   tscKhz: z.int().nullable(),
+  /** of each Firecracker, by its path */
+  firecrackers: z.record(z.string(), z.object({ works: z.boolean(), evidence: z.string(), ms: z.number() })),
   at: z.number(),
 });
 type Probed = z.infer<typeof probedSchema>;
@@ -46,17 +49,16 @@ export async function surveyHost(o: SurveyOrder): Promise<{ facts: HostFacts; pr
   ]);
   const hostBoot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const root = process.getuid?.() === 0;
-  const key = JSON.stringify([hostBoot, version, o.qemu, root]);
+  const key = JSON.stringify([hostBoot, version, o.qemu, root, found.firecrackers.map(({ path, identity }) => [path, identity])]);
   const kept = await readKept(o.paths, key);
-  const probed = kept ?? { ...(await probeAccelerators({ qemu: o.qemu, signal: o.signal })), at: o.now };
+  const probed = kept ?? (await probe(o, root ? found.firecrackers : []));
   if (kept === null) await writeDurably(o.paths.hostFacts, JSON.stringify({ key, probed }));
 
   const accelerator = o.accelerator ?? probed.accelerator;
   const cgroup = root && cgroup2Mount() !== null;
   const jailed = { wanted: o.jailer, root, cgroup };
-  const kvm = kvmTruth(probed, o.accelerator, root);
   const vmms: VmmFacts[] = [
-    ...found.firecrackers.map((one) => firecrackerFacts(one, kvm, jailed)),
+    ...found.firecrackers.map((one) => firecrackerFacts(one, kvmTruth(probed.firecrackers[one.path], o.accelerator, root), jailed)),
     qemuFacts(o.qemu, version, probed),
     ...(o.vmm === 'stub' ? [stub] : []),
   ];
@@ -108,14 +110,12 @@ function qemuFacts(path: string, version: string, probed: Probed): VmmFacts {
 
 type KvmTruth = { works: boolean; why: string };
 
-/** Firecracker runs on KVM or not at all, and needs a TAP; a device that opens says nothing (the probe boot does). */
-function kvmTruth(probed: Probed, override: SurveyOrder['accelerator'], root: boolean): KvmTruth {
+/** Firecracker runs on KVM or not at all, and needs a TAP; a device that opens says nothing (its probe boot does). */
+function kvmTruth(boot: FirecrackerProbe | undefined, override: SurveyOrder['accelerator'], root: boolean): KvmTruth {
   if (!root) return { works: false, why: 'without root there is no TAP for it, and it knows no other network' };
-  const kvm = probed.probes.find((probe) => probe.accelerator === 'kvm');
-  if (override === 'kvm')
-    return { works: true, why: 'taken for working because LINSTOCK_ACCELERATOR says kvm; the probe boot was not asked' };
-  if (kvm?.works === true) return { works: true, why: kvm.evidence };
-  return { works: false, why: `it needs KVM, and KVM cannot run a guest on this host: ${kvm?.evidence ?? 'it was not probed'}` };
+  if (override === 'kvm') return { works: true, why: 'taken for working because LINSTOCK_ACCELERATOR says kvm, against its probe boot' };
+  if (boot?.works === true) return { works: true, why: boot.evidence };
+  return { works: false, why: `it needs KVM, and KVM cannot run a guest on this host: ${boot?.evidence ?? 'it was not probed'}` };
 }
 
 type Jailed = { wanted: boolean; root: boolean; cgroup: boolean };
@@ -143,6 +143,14 @@ function jailOf({ jailer }: FoundFirecracker, { wanted, root, cgroup }: Jailed):
   if (!root) return { absent: 'a jail needs root' };
   // the jailer clears the environment, and with it the only other mark by which a process of ours is found again
   return cgroup ? jailer : { absent: 'a jail needs a writable cgroup v2' };
+}
+
+async function probe(o: SurveyOrder, firecrackers: readonly FoundFirecracker[]): Promise<Probed> {
+  const accelerators = await probeAccelerators({ qemu: o.qemu, signal: o.signal });
+  const boots: Record<string, FirecrackerProbe> = {};
+  // one after the other: each wants a core to itself
+  for (const { path } of firecrackers) boots[path] = await probeFirecracker(path, o.signal);
+  return { ...accelerators, firecrackers: boots, at: o.now };
 }
 
 async function readKept(paths: Paths, key: string): Promise<Probed | null> {

@@ -22,9 +22,10 @@ const CALIBRATION_TIMEOUT_MS = 30_000;
 /** 0.2 s of samples. */
 const CLOCK_SAMPLES = 4_000;
 
-const reached: Record<string, string> = {
+/** How far a pathfinder came, by what it wrote. */
+export const reached: Record<string, string> = {
   '': 'no instruction',
-  P: '32-bit code',
+  P: 'its first instruction',
   PG: 'paging',
   PGL: '64-bit code',
   PGLH: '64-bit code in the upper half',

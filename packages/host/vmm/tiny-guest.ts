@@ -45,9 +45,12 @@ export const pathfinderSays = 'PGLHIRE';
 
 /**
  * Goes the way that every 64-bit kernel goes in its first millisecond, and says how far it came, a letter for each part:
- * P 32-bit code; G paging and long mode switched on; L 64-bit code; H running in the upper half of the address space, where kernels live;
- * I an exception arrived at its handler; R the handler returned; E a loop of 16 million turns at the speed of a processor.
- * Then it asks isa-debug-exit for `debugExit.status`.
+ * P its first instruction; G paging by its own tables; L 64-bit code in its own segments; H running in the upper half of the address space,
+ * where kernels live; I an exception arrived at its handler; R the handler returned; E a loop of 16 million turns at the speed of a processor.
+ * Then it asks isa-debug-exit for `debugExit.status`, and who has none (Firecracker) for a reset by the keyboard controller.
+ *
+ * It has both entries of a kernel: that of PVH (32-bit, no paging), and that of the Linux boot protocol for VMMs that do not know PVH
+ * (64-bit, paging on, memory below 1 GiB mapped one to one: Firecracker up to 1.11).
  *
  * Why all this: a KVM may open, make a VM and run a handful of instructions, and yet be no hypervisor for an ordinary kernel. KVM over
  * `kvm_pvm` (seen on Linux 6.18) serves only kernels that were changed for it; of others it interprets one instruction after the other:
@@ -57,10 +60,12 @@ export function pathfinderGuest(): Buffer {
   const say = (letter: string): number[] => [0xb0, letter.charCodeAt(0), 0xee]; // mov al, letter; out dx, al
   const pml4 = 0x20_0000; // four page tables: level 4, level 3 for the lower and for the upper half, level 2 with pages of 2 MiB
   const [lower, upper, big] = [pml4 + 0x1000, pml4 + 0x2000, pml4 + 0x3000];
-  const store = (at: number, dword: number): number[] => [0xc7, 0x05, ...u32(at), ...u32(dword)]; // mov dword [at], dword
+  /** mov dword [at], dword: an address without a register takes one byte more in 64-bit code */
+  const store = { 32: [0xc7, 0x05], 64: [0xc7, 0x04, 0x25] } as const;
   // oxfmt-ignore
-  return elf(
-    assemble([
+  const begin = (bits: 32 | 64): readonly Piece[] => {
+    const put = (at: number, dword: number): number[] => [...store[bits], ...u32(at), ...u32(dword)];
+    return [
       0xfc, //                                   cld
       0x66, 0xba, 0xf8, 0x03, //                 mov  dx, 3f8
       ...say('P'),
@@ -68,10 +73,10 @@ export function pathfinderGuest(): Buffer {
       0x31, 0xc0, //                             xor  eax, eax
       0xb9, ...u32(0x1000), //                   mov  ecx, 1000
       0xf3, 0xab, //                             rep stosd              16 KiB of zeroes
-      ...store(pml4, lower + 3), //              present, writable
-      ...store(pml4 + 0xff8, upper + 3), //      the last 512 GiB …
-      ...store(lower, big + 3),
-      ...store(upper + 0xff0, big + 3), //       … of which the last 2 GiB: ffffffff80000000
+      ...put(pml4, lower + 3), //                present, writable
+      ...put(pml4 + 0xff8, upper + 3), //        the last 512 GiB …
+      ...put(lower, big + 3),
+      ...put(upper + 0xff0, big + 3), //         … of which the last 2 GiB: ffffffff80000000
       0xbf, ...u32(big), //                      mov  edi, big
       0xb8, ...u32(0x83), //                     mov  eax, 83           present, writable, 2 MiB
       0xb9, ...u32(16), //                       mov  ecx, 10           32 MiB in all
@@ -79,51 +84,69 @@ export function pathfinderGuest(): Buffer {
       0x05, ...u32(0x20_0000), //                add  eax, 200000
       0x83, 0xc7, 0x08, //                       add  edi, 8
       0xe2, 0xf4, //                             loop fill
-      0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xe0, //            CR4 |= PAE
-      0xb8, ...u32(pml4), 0x0f, 0x22, 0xd8, //                            CR3  = pml4
-      0xb9, ...u32(0xc000_0080), 0x0f, 0x32, 0x0d, ...u32(0x100), 0x0f, 0x30, // EFER |= LME
-      0x0f, 0x20, 0xc0, 0x0d, ...u32(0x8000_0001), 0x0f, 0x22, 0xc0, //   CR0 |= PG | PE
-      0x66, 0xba, 0xf8, 0x03, //                 mov  dx, 3f8           rdmsr has used edx
-      ...say('G'),
-      0x0f, 0x01, 0x15, { address: 'gdtr' }, //  lgdt [gdtr]
-      0xea, { address: 'long' }, 0x08, 0x00, //  jmp  8:long
-      { label: 'long' }, //                      from here on 64-bit code
-      ...say('L'),
-      0xb8, ...u32(0x10), 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, //          DS = ES = SS = 10
-      0x48, 0xc7, 0xc3, ...u32(0x8000_0000), //  mov  rbx, ffffffff80000000
-      0x48, 0x8d, 0x83, { address: 'high' }, //  lea  rax, [rbx + high]
-      0xff, 0xe0, //                             jmp  rax
-      { label: 'high' },
-      ...say('H'),
-      0x48, 0x8d, 0xa3, ...u32(0x30_0000), //    lea  rsp, [rbx + 300000]
-      0x0f, 0x01, 0x1c, 0x25, { address: 'idtr' }, // lidt [idtr]
-      0xcc, //                                   int3
-      ...say('R'),
-      0xb9, ...u32(1 << 24), //                  mov  ecx, 1000000      33 million instructions: 0.2 s under TCG, a minute when interpreted
-      0xff, 0xc9, //                       spin: dec  ecx
-      0x75, 0xfc, //                             jnz  spin
-      ...say('E'),
-      0xb0, debugExit.value, //                  mov  al, 2a
-      0xe6, debugExit.port, //                   out  f4, al
-      ...standStill,
-      { label: 'handler' },
-      ...say('I'),
-      0x48, 0xcf, //                             iretq
-      { label: 'gdt' },
-      ...u32(0), ...u32(0), //                   null
-      0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0, //     8:  code, 64 bit
-      0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, //     10: data
-      { label: 'gdtr' },
-      0x17, 0x00, { address: 'gdt' },
-      { label: 'idt' },
-      ...Buffer.alloc(3 * 16), //                 gates 0 to 2 are empty
-      { address: 'handler', bytes: [0, 1] }, 0x08, 0x00, // gate 3: handler in segment 8,
-      0x00, 0x8e, 0x10, 0x80, //                 interrupt gate; bits 16 to 31 of the handler's address: 8010, as it lies at 10xxxx
-      ...u32(0xffff_ffff), ...u32(0), //         upper half
-      { label: 'idtr' },
-      0x3f, 0x00, { address: 'idt' }, ...u32(0),
-    ]),
-  );
+    ];
+  };
+  // oxfmt-ignore
+  const pieces: readonly Piece[] = [
+    // the 64-bit entry
+    ...begin(64),
+    0xb8, ...u32(pml4), 0x0f, 0x22, 0xd8, //     CR3  = pml4
+    ...say('G'),
+    0xbc, ...u32(0x30_0000), //                  mov  esp, 300000
+    0x0f, 0x01, 0x14, 0x25, { address: 'gdtr' }, // lgdt [gdtr]
+    0x6a, 0x08, 0x68, { address: 'long' }, //    push 8; push long
+    0x48, 0xcb, //                               retfq
+    // the entry of PVH
+    { label: 'pvh' },
+    ...begin(32),
+    0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xe0, //            CR4 |= PAE
+    0xb8, ...u32(pml4), 0x0f, 0x22, 0xd8, //                            CR3  = pml4
+    0xb9, ...u32(0xc000_0080), 0x0f, 0x32, 0x0d, ...u32(0x100), 0x0f, 0x30, // EFER |= LME
+    0x0f, 0x20, 0xc0, 0x0d, ...u32(0x8000_0001), 0x0f, 0x22, 0xc0, //   CR0 |= PG | PE
+    0x66, 0xba, 0xf8, 0x03, //                   mov  dx, 3f8           rdmsr has used edx
+    ...say('G'),
+    0x0f, 0x01, 0x15, { address: 'gdtr' }, //    lgdt [gdtr]
+    0xea, { address: 'long' }, 0x08, 0x00, //    jmp  8:long
+    // from here on both are 64-bit code
+    { label: 'long' },
+    ...say('L'),
+    0xb8, ...u32(0x10), 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, //          DS = ES = SS = 10
+    0x48, 0xc7, 0xc3, ...u32(0x8000_0000), //    mov  rbx, ffffffff80000000
+    0x48, 0x8d, 0x83, { address: 'high' }, //    lea  rax, [rbx + high]
+    0xff, 0xe0, //                               jmp  rax
+    { label: 'high' },
+    ...say('H'),
+    0x48, 0x8d, 0xa3, ...u32(0x30_0000), //      lea  rsp, [rbx + 300000]
+    0x0f, 0x01, 0x1c, 0x25, { address: 'idtr' }, // lidt [idtr]
+    0xcc, //                                     int3
+    ...say('R'),
+    0xb9, ...u32(1 << 24), //                    mov  ecx, 1000000      33 million instructions: 0.2 s under TCG, a minute when interpreted
+    0xff, 0xc9, //                         spin: dec  ecx
+    0x75, 0xfc, //                               jnz  spin
+    ...say('E'),
+    0xb0, debugExit.value, //                    mov  al, 2a
+    0xe6, debugExit.port, //                     out  f4, al
+    0xb0, 0xfe, //                               mov  al, fe
+    0xe6, 0x64, //                               out  64, al            pulse the reset line
+    ...standStill,
+    { label: 'handler' },
+    ...say('I'),
+    0x48, 0xcf, //                               iretq
+    { label: 'gdt' },
+    ...u32(0), ...u32(0), //                     null
+    0xff, 0xff, 0, 0, 0, 0x9b, 0xaf, 0, //       8:  code, 64 bit
+    0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, //       10: data
+    { label: 'gdtr' },
+    0x17, 0x00, { address: 'gdt' }, ...u32(0),
+    { label: 'idt' },
+    ...Buffer.alloc(3 * 16), //                   gates 0 to 2 are empty
+    { address: 'handler', bytes: [0, 1] }, 0x08, 0x00, // gate 3: handler in segment 8,
+    0x00, 0x8e, 0x10, 0x80, //                   interrupt gate; bits 16 to 31 of the handler's address: 8010, as it lies at 10xxxx
+    ...u32(0xffff_ffff), ...u32(0), //           upper half
+    { label: 'idtr' },
+    0x3f, 0x00, { address: 'idt' }, ...u32(0),
+  ];
+  return elf(assemble(pieces), labelsOf(pieces).get('pvh'));
 }
 
 /** A sample of `clockGuest`: TSC before (8 bytes), PIT counter (2, counting down), TSC ticks that reading the counter took (4). */
@@ -164,8 +187,7 @@ export function clockGuest(samples: number): Buffer {
 
 type Piece = number | { back: string } | { label: string } | { address: string; bytes?: readonly number[] };
 
-/** Puts the addresses of labels in: four bytes each, or the named ones of the four; `back` is the one byte of a short jump. */
-function assemble(pieces: readonly Piece[]): Buffer {
+function labelsOf(pieces: readonly Piece[]): ReadonlyMap<string, number> {
   const labels = new Map<string, number>();
   let at = LOAD_ADDRESS + CODE_OFFSET;
   for (const piece of pieces) {
@@ -173,6 +195,12 @@ function assemble(pieces: readonly Piece[]): Buffer {
     else if ('label' in piece) labels.set(piece.label, at);
     else at += piece.bytes?.length ?? 4;
   }
+  return labels;
+}
+
+/** Puts the addresses of labels in: four bytes each, or the named ones of the four; `back` is the one byte of a short jump. */
+function assemble(pieces: readonly Piece[]): Buffer {
+  const labels = labelsOf(pieces);
   const addressOf = (label: string): number => {
     const address = labels.get(label);
     if (address === undefined) throw new Error(`no label ${label}`); // programmer error
@@ -207,8 +235,11 @@ const standStill = [
   0xeb, 0xfd, //                           jmp  stop
 ];
 
-/** An ELF64 executable with one segment and the note by which a VMM knows a PVH kernel (owner `Xen`, type 18: the 32-bit entry). */
-export function elf(code: Buffer): Buffer {
+/**
+ * An ELF64 executable with one segment, and the note by which a VMM knows a PVH kernel (owner `Xen`, type 18: the 32-bit entry). Both entries
+ * are the first byte of the code unless that of PVH is named.
+ */
+export function elf(code: Buffer, pvhEntry: number = LOAD_ADDRESS + CODE_OFFSET): Buffer {
   const size = CODE_OFFSET + code.length;
   const file = Buffer.alloc(size);
   const entry = BigInt(LOAD_ADDRESS + CODE_OFFSET);
@@ -227,7 +258,7 @@ export function elf(code: Buffer): Buffer {
   file.writeUInt32LE(8, NOTE_OFFSET + 4); // length of the value
   file.writeUInt32LE(18, NOTE_OFFSET + 8); // XEN_ELFNOTE_PHYS32_ENTRY
   file.write('Xen\0', NOTE_OFFSET + 12, 'latin1');
-  file.writeBigUInt64LE(entry, NOTE_OFFSET + 16);
+  file.writeBigUInt64LE(BigInt(pvhEntry), NOTE_OFFSET + 16);
   code.copy(file, CODE_OFFSET);
   return file;
 }

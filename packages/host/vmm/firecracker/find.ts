@@ -2,7 +2,7 @@
  * The Firecrackers of this host: several versions may lie side by side, each with the jailer beside it. A version is what the binary says of
  * itself, never what its path looks like.
  */
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { exec, succeeded } from '../../tools/exec.ts';
 import { isThere } from '../../tools/files.ts';
@@ -12,6 +12,8 @@ export type FoundFirecracker = {
   /** absolute and free of links */
   path: string;
   version: Version;
+  /** changes when the file does */
+  identity: string;
   jailer: { path: string } | { absent: string };
 };
 export type NotFirecracker = { path: string; why: string };
@@ -42,7 +44,8 @@ async function look(named: string, signal: AbortSignal): Promise<FoundFirecracke
   if (version === null) return { path: named, there: true, why: 'it does not say a version of Firecracker' };
   const refusal = refusalOfVersion(version);
   if (refusal !== null) return { path: named, there: true, why: refusal };
-  return { path, version, jailer: await jailerBeside(path, version, signal) };
+  const { mtimeMs, size, ino } = await stat(path);
+  return { path, version, identity: `${ino}-${size}-${mtimeMs}`, jailer: await jailerBeside(path, version, signal) };
 }
 
 /** A release puts `firecracker-v1.9.1-x86_64` beside `jailer-v1.9.1-x86_64`, a package `firecracker` beside `jailer`. */
