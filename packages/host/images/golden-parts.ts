@@ -10,8 +10,9 @@ import type { ImageRefusal } from './refusal.ts';
 
 /**
  * `panic=1`: a dead guest ends its VMM after a second, with its last words on the console. `net.ifnames=0`: the device stays eth0, which ip=
- * names. `reboot=t`: a reset by triple fault ends every VMM at once; `k` costs 1.4 s on microvm, which has no keyboard controller (lab.md 5), and
- * differs on Firecracker only in the exit code (firecracker.md: 1 instead of 0 from 1.15 on). `{ip}` is filled in by core/cmdline.ts.
+ * names. `reboot=t`: a reset by triple fault ends every VMM at once; `k` costs 1.4 s on microvm, which has no keyboard controller (lab.md 5).
+ * Firecracker then ends as after a crash of the guest's processor, and the console's last words tell the two apart (vmm/firecracker/exit.ts).
+ * `{ip}` is filled in by core/cmdline.ts.
  * Drivers add what belongs to the VMM (tsc_early_khz under TCG; the VMM itself adds virtio_mmio.device).
  */
 export const STANDARD_BOOT_ARGS = [

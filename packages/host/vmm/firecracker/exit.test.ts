@@ -19,6 +19,10 @@ const silent = { console: '', consoleBytes: 0 };
 const failing = { at: 1, values: new Map([['vcpu.failures', 1]]) };
 const config = (text: string): string => began + error(`RunWithApiError error: Failed to build MicroVM from Json: ${text}`);
 
+const shutdown = 'Received KVM_EXIT_SHUTDOWN signal\n';
+const restart = 'Linux version 6.1\r\n[    9.100000] reboot: Restarting system\r\n[    9.200000] reboot: machine restart\r\n';
+const said = (console: string): Partial<Remains> => ({ console, consoleBytes: console.length });
+
 const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: EndKind, refused: boolean, hint: RegExp])[] = [
   ['we did it', { status: 137, onRequest: true }, 'on-request', false, /ended on request$/],
   ['nobody saw it', { status: null }, 'unseen', false, /keeper was killed/],
@@ -37,6 +41,67 @@ const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: 
     'triple-fault',
     false,
     /exit code 1/,
+  ],
+  ['a reboot that the console tells', said(restart), 'guest-ended', false, /exit code 0: the guest rebooted$/],
+  [
+    'a reboot by triple fault (reboot=t) up to 1.14',
+    { log: started + shutdown, ...said(restart) },
+    'guest-ended',
+    false,
+    /0: the guest rebooted$/,
+  ],
+  [
+    'the same from 1.15 on',
+    { status: 1, log: `${started}Vmm is stopping.`, ...said(restart) },
+    'guest-ended',
+    false,
+    /1: the guest rebooted$/,
+  ],
+  [
+    'the first of the two lines alone, and a word of another processor behind it',
+    {
+      status: 1,
+      log: `${started}Vmm is stopping.`,
+      ...said('[    9.100000] reboot: Restarting system\r\n[    9.100000] smpboot: CPU 1 is now offline\r\n\r\n'),
+    },
+    'guest-ended',
+    false,
+    /the guest rebooted$/,
+  ],
+  [
+    'a power-off',
+    { log: started + shutdown, ...said('[    9.100000] reboot: Power down\r\n') },
+    'guest-ended',
+    false,
+    /the guest powered off$/,
+  ],
+  [
+    'a panic that reboots by triple fault',
+    { status: 1, log: `${started}Vmm is stopping.`, ...said('Kernel panic - not syncing: VFS\r\nRebooting in 1 seconds..\r\n') },
+    'guest-panicked',
+    false,
+    /exit code 1: the guest kernel panicked: Kernel panic - not syncing: VFS$/,
+  ],
+  [
+    'a panic while it was about to reboot',
+    { log: started + shutdown, ...said(`${restart}[    9.300000] Kernel panic - not syncing: stuck\r\n`) },
+    'guest-panicked',
+    false,
+    /stuck$/,
+  ],
+  [
+    'a triple fault long after something that looks like a reboot',
+    { status: 1, log: `${started}Vmm is stopping.`, ...said(`${restart}${'still here\r\n'.repeat(9)}`) },
+    'triple-fault',
+    false,
+    /triple fault/,
+  ],
+  [
+    'a triple fault of a guest that only talks of reboots',
+    { log: started + shutdown, ...said('app: reboot: Restarting system soon\r\n') },
+    'triple-fault',
+    false,
+    /triple fault/,
   ],
   [
     'a vCPU that KVM gave up',

@@ -1,8 +1,9 @@
 /**
  * Why a Firecracker ended, from all that it left: its status, its log, its last words, the guest's console, its metrics. Pure. No single one
- * of them is enough: a guest that panicked and a guest that rebooted both end it with 0 (facts §1.6, §6.3).
+ * of them is enough: a guest that panicked and a guest that rebooted both end it with 0, and one that reboots by a triple fault (`reboot=t`)
+ * ends it as one does whose processor gave up (vmm/src/vstate/vcpu.rs, lib.rs FcExitCode).
  */
-import { cleanText } from '@linstock/core';
+import { cleanText, readConsole } from '@linstock/core';
 import { lastWords } from '../last-words.ts';
 import { valueOf, type Metrics } from './metrics.ts';
 
@@ -100,12 +101,20 @@ export function whyEnded(remains: Remains): End {
   return end('unexpected', `with exit code ${status}`, remains, silent(remains));
 }
 
+/** The guest ended it: by a reset, which is 0, or by a triple fault, which is 0 up to 1.14 and 1 from 1.15 on. The console says why it did. */
 function endOfGuest(remains: Remains): End {
+  const says = (kind: EndKind, what: string): End => ({
+    kind,
+    hint: `Firecracker ended with exit code ${remains.status}: ${what}`,
+    refused: false,
+  });
   const panic = panicIn(remains.console);
-  if (panic !== null)
-    return { kind: 'guest-panicked', hint: `Firecracker ended with exit code 0: the guest kernel panicked: ${panic}`, refused: false };
-  if (tripleFault(remains)) return end('triple-fault', 'with exit code 0: the guest’s processor gave up (triple fault)', remains, false);
-  return { kind: 'guest-ended', hint: 'Firecracker ended with exit code 0: the guest rebooted or powered off', refused: false };
+  if (panic !== null) return says('guest-panicked', `the guest kernel panicked: ${panic}`);
+  const goodbye = goodbyeIn(remains.console);
+  if (goodbye !== null) return says('guest-ended', `the guest ${goodbye}`);
+  if (tripleFault(remains))
+    return end('triple-fault', `with exit code ${remains.status}: the guest’s processor gave up (triple fault)`, remains, false);
+  return says('guest-ended', 'the guest rebooted or powered off');
 }
 
 /** What all versions say when KVM does not open, or opens and makes no VM (vmm/src/vstate/kvm.rs, vm.rs). */
@@ -127,16 +136,14 @@ function generic(remains: Remains): End {
       ? end('kvm-unusable', 'with exit code 1: KVM cannot run a VM on this host', remains, true)
       : end('bad-configuration', 'with exit code 1: it cannot make this VM', remains, true);
   }
-  if (tripleFault(remains)) return end('triple-fault', 'with exit code 1: the guest’s processor gave up (triple fault)', remains, false);
+  if (tripleFault(remains)) return endOfGuest(remains);
   if (
     valueOf(remains.metrics, 'vcpu.failures') > 0 ||
     /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log)
   ) {
     return end('kvm-failed', 'with exit code 1: KVM gave up running the guest', remains, false);
   }
-  const panic = panicIn(remains.console);
-  if (panic !== null)
-    return { kind: 'guest-panicked', hint: `Firecracker ended with exit code 1: the guest kernel panicked: ${panic}`, refused: false };
+  if (panicIn(remains.console) !== null) return endOfGuest(remains);
   return end('unexpected', 'with exit code 1 while the guest ran', remains, false);
 }
 
@@ -154,6 +161,19 @@ function silent({ consoleBytes }: Remains): boolean {
 function panicIn(console: string): string | null {
   const found = /Kernel panic - not syncing[^\r\n]{0,200}/.exec(console)?.[0];
   return found === undefined ? null : cleanText(found, 240);
+}
+
+/** Between the kernel's goodbye and the reset other processors may still print a line or two. */
+const lastLines = 6;
+
+/** What the kernel said that it does, with the last that it printed: earlier in the console it is of another life, or of a process. */
+function goodbyeIn(console: string): string | null {
+  const last = console
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-lastLines);
+  const how = readConsole(last.join('\n'), { ended: true }).shutdown?.how;
+  return how === undefined ? null : { restart: 'rebooted', 'power-off': 'powered off', halt: 'halted' }[how];
 }
 
 /** With its last words: of the log the sentences of its errors, which say what its `Error: …` on standard error says for programmers. */
