@@ -29,12 +29,21 @@ export function lastWords(text: string, mostLines = 3): string {
 
 /** At most this much of the end of a file; empty when there is none. */
 export async function tailOf(path: string, bytes: number): Promise<string> {
+  return await piece(path, bytes, (size) => Math.max(0, size - bytes));
+}
+
+/** At most this much of its beginning. */
+export async function headOf(path: string, bytes: number): Promise<string> {
+  return await piece(path, bytes, () => 0);
+}
+
+async function piece(path: string, bytes: number, from: (size: number) => number): Promise<string> {
   try {
     const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
       const buffer = Buffer.alloc(Math.min(size, bytes));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, Math.max(0, size - bytes));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, from(size));
       return buffer.toString('utf8', 0, bytesRead);
     } finally {
       await file.close();

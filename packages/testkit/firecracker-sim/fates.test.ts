@@ -75,6 +75,7 @@ describe('how a guest ends the process', () => {
     await bench.done();
     bench = new Bench();
     await boot('1.16.1', ['seccomp=57']).ended();
+    expect(bench.read('log')).toContain('Shutting down VM after intercepting signal 31, code 1.');
     expect(bench.read('log')).toContain('Shutting down VM after intercepting a bad syscall (57).');
     expect(lastMetrics()['seccomp']).toEqual({ num_faults: 1 });
     await bench.done();
@@ -211,6 +212,19 @@ describe('an API that is no API', () => {
     const behind = hanging.connect();
     behind.send(get);
     expect([waits.received, behind.received]).toEqual(['', '']);
+  });
+
+  test('a request that waits for a VM which cannot be made ends it with 148, and without the reason', async () => {
+    for (const asked of [false, true]) {
+      const sim = boot('1.16.1', ['builds-slowly=300', 'start-fails']);
+      await eventually(() => bench.read('log').includes('API server started'));
+      if (asked) sim.connect().send(get);
+      expect(await sim.ended()).toEqual(exit(asked ? 148 : 1));
+      expect(bench.read('log').includes('Out of memory')).toBe(!asked);
+      expect(bench.read('log').includes('VMM disconnected: RecvError')).toBe(asked);
+      await bench.done();
+      bench = new Bench();
+    }
   });
 
   test('a start that is refused for want of memory may be tried again', async () => {

@@ -31,6 +31,7 @@ export const fateNames = {
   'api-dies-after': 'the process dies (SIGKILL) after as many answers as the argument says',
   'api-never-binds': 'the socket never appears',
   'start-hangs': 'InstanceStart is never answered, and nor is anything after it',
+  'builds-slowly': 'the VM of a configuration file takes as many milliseconds to be made as the argument says',
   'start-fails': 'InstanceStart is refused: not enough memory',
   slow: 'each answer takes as many milliseconds as the argument says',
   // Output.

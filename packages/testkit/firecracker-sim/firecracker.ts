@@ -149,8 +149,9 @@ async function run(argv: readonly string[], options: SimOptions, standard: Outpu
   takeSignals(vmm);
   if (fates.has('floods-log')) floodLog(logger);
   const withApi = !given.has('no-api');
-  if (withApi) await serve(vmm, value('api-sock') ?? '/run/firecracker.socket', maxPayload, config !== null);
-  if (config !== null) await bootFromConfig(vmm, config, metadata, withApi);
+  const asked = { waiting: 0 };
+  if (withApi) await serve(vmm, { path: value('api-sock') ?? '/run/firecracker.socket', maxPayload, asked, fromConfig: config !== null });
+  if (config !== null) await bootFromConfig(vmm, { config, metadata, withApi, asked });
   else if (metadata !== null) vmm.mmds.put(JSON.parse(metadata));
   // Nothing else may hold the process: without an API and with a guest that stands still it lives on all the same.
   setInterval(() => vmm.flushMetricsOfTimer(), 60_000);
@@ -205,9 +206,13 @@ function debugOfId(wrong: string): string {
 }
 
 /** A VM from a file boots at once; a bad file ends the process with 1 and the text twice, as Display in the log and as Debug on stderr. */
-async function bootFromConfig(vmm: Vmm, config: string, metadata: string | null, withApi: boolean): Promise<void> {
-  const wrap = (what: string): MainError =>
-    withApi
+async function bootFromConfig(
+  vmm: Vmm,
+  { config, metadata, withApi, asked }: { config: string; metadata: string | null; withApi: boolean; asked: Asked },
+): Promise<void> {
+  const wrap = (what: string): MainError => {
+    if (asked.waiting > 0) disconnect(vmm);
+    return withApi
       ? new MainError(
           `RunWithApiError error: Failed to build MicroVM from Json: ${what}`,
           `RunWithApi(BuildFromJson(${JSON.stringify(what)}))`,
@@ -216,6 +221,9 @@ async function bootFromConfig(vmm: Vmm, config: string, metadata: string | null,
           `RunWithoutApiError error: Failed to build MicroVM from Json: ${what}`,
           `RunWithoutApiError(BuildMicroVMFromJson(${JSON.stringify(what)}))`,
         );
+  };
+  const slow = vmm.parts.fates.number('builds-slowly', 100);
+  if (slow !== null) await new Promise((resolve) => setTimeout(resolve, slow));
   try {
     await applyConfig(vmm, config, metadata);
   } catch (error) {
@@ -229,8 +237,36 @@ async function bootFromConfig(vmm: Vmm, config: string, metadata: string | null,
   vmm.parts.logger.say('info', 'main', 'Successfully started microvm that was configured from one single json');
 }
 
+/** Requests that wait for the VM of a configuration file. */
+type Asked = { waiting: number };
+
+/**
+ * The VMM thread is gone while a request waits for it: the API thread panics, the hook of the panic looks whether standard input is a
+ * terminal, and its filter does not allow that call, ioctl (api_server/mod.rs, main.rs; seen in 1.9.1 and 1.16.1). What was wrong is never said.
+ */
+function disconnect(vmm: Vmm): never {
+  vmm.parts.logger.say(
+    'error',
+    'fc_api',
+    'Firecracker panicked at src/firecracker/src/api_server/mod.rs:175:63:\nVMM disconnected: RecvError',
+  );
+  return badSyscall(vmm, 'fc_api', 16);
+}
+
+function badSyscall(vmm: Vmm, thread: 'main' | 'fc_api', call: number): never {
+  const { logger, metrics } = vmm.parts;
+  metrics.store('seccomp', 'num_faults', 1);
+  logger.say('error', thread, 'Shutting down VM after intercepting signal 31, code 1.');
+  logger.say('error', thread, `Shutting down VM after intercepting a bad syscall (${call}).`);
+  vmm.flushMetrics();
+  process.exit(exitCodes.badSyscall);
+}
+
 /** Binds the socket and answers. A request that comes before the VM of a configuration file runs waits, as for the real VMM thread. */
-async function serve(vmm: Vmm, path: string, maxPayload: number, fromConfig: boolean): Promise<void> {
+async function serve(
+  vmm: Vmm,
+  { path, maxPayload, asked, fromConfig }: { path: string; maxPayload: number; asked: Asked; fromConfig: boolean },
+): Promise<void> {
   const { version, logger, metrics, fates } = vmm.parts;
   if (fates.has('api-never-binds')) return;
   let calls = 0;
@@ -244,7 +280,11 @@ async function serve(vmm: Vmm, path: string, maxPayload: number, fromConfig: boo
       calls += 1;
       if (fates.has('api-mute')) await forever();
       if (slow !== null) await new Promise((resolve) => setTimeout(resolve, slow));
-      while (fromConfig && vmm.state === 'Not started') await new Promise((resolve) => setImmediate(resolve));
+      if (fromConfig && vmm.state === 'Not started') {
+        asked.waiting += 1;
+        while (vmm.state === 'Not started') await new Promise((resolve) => setImmediate(resolve));
+        asked.waiting -= 1;
+      }
       return await answer(vmm, request);
     },
     outlet(socket, bytes) {
@@ -365,12 +405,7 @@ function stopWith(vmm: Vmm, withApi: boolean): never {
 function afterReady(vmm: Vmm): void {
   const { fates, logger, metrics } = vmm.parts;
   const call = fates.number('seccomp', 41);
-  if (call !== null) {
-    metrics.store('seccomp', 'num_faults', 1);
-    logger.say('error', 'main', `Shutting down VM after intercepting a bad syscall (${call}).`);
-    vmm.flushMetrics();
-    process.exit(exitCodes.badSyscall);
-  }
+  if (call !== null) badSyscall(vmm, 'main', call);
   const signals = [
     ['sigbus', 7, exitCodes.sigbus],
     ['sigxfsz', 25, exitCodes.sigxfsz],

@@ -168,6 +168,14 @@ describe('ends, told apart', () => {
     expect(await ended(started)).toMatchObject({ is: 'ended', hint: expect.stringMatching(hint) as string, refused: false });
   });
 
+  test('looks while a VM is made do not hide why it could not be', async () => {
+    const started = await start(opened(simulated('1.16.1', bare, ['builds-slowly=500', 'start-fails'])));
+    expect(await ended(started)).toMatchObject({
+      hint: expect.stringMatching(/exit code 1: it cannot make this VM.*Out of memory/) as string,
+      refused: true,
+    });
+  });
+
   test('what the host is to blame for: no program, a bad argument, no disk', async () => {
     const one = await start(opened(simulated('1.16.1', bare)), (plan) => ({
       ...plan,

@@ -13,11 +13,11 @@ import { bootFile } from '../../tools/paths.ts';
 import type { SocketPlace } from '../../tools/sockets.ts';
 import { commandOf } from '../../tools/procs.ts';
 import type { UnitExit, Units } from '../../tools/units.ts';
-import { tailOf } from '../last-words.ts';
+import { headOf, tailOf } from '../last-words.ts';
 import type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from '../vmm.ts';
 import type { Answer } from './answers.ts';
 import { FirecrackerClient } from './client.ts';
-import { whyEnded, type End } from './exit.ts';
+import { saysStarted, whyEnded, type End } from './exit.ts';
 import { absentJail, ensureFiles, findJail, jailedBoots } from './jail.ts';
 import { addMetrics, metricsIn, type Metrics } from './metrics.ts';
 import { firecrackerFile, instanceIdOf, planFirecracker, type FirecrackerHost } from './plan.ts';
@@ -25,6 +25,8 @@ import { firecrackerFile, instanceIdOf, planFirecracker, type FirecrackerHost } 
 /** A healthy API answers in 1 ms; one that shares two cores with many others may need a hundred times that. */
 const LOOK_DEADLINE_MS = 1_000;
 const COMMAND_DEADLINE_MS = 3_000;
+/** Up to the line which says that the VM runs it logs a handful. */
+const HEAD_BYTES = 16 * 1024;
 /** Of each of log, errors, console: where an end is explained. */
 const TAIL_BYTES = 16 * 1024;
 /** Twenty minutes of a VM with all devices; sums of an end need no more. */
@@ -132,9 +134,13 @@ export class FirecrackerVmm implements Vmm {
     return { folder: jail ?? folder, name: firecrackerFile[which] };
   }
 
-  /** A short conversation: connections that idle would be missing to others. */
+  /**
+   * A short conversation: connections that idle would be missing to others. Not before its VM runs: a request that waits while it is made
+   * turns a start that fails into a panic, and what was wrong is said by nobody (exit.ts).
+   */
   async #talk<T>(boot: BootId, folder: string, use: (client: FirecrackerClient) => Promise<Answer<T>>): Promise<Answer<T>> {
     return await this.#queue.run(boot, async () => {
+      if (!(await runs(folder))) return { is: 'gone', why: 'its VM does not run yet' };
       const client = new FirecrackerClient({ place: await this.#socketOf(boot, folder, 'api'), version: this.#host.version });
       try {
         return await use(client);
@@ -148,6 +154,14 @@ export class FirecrackerVmm implements Vmm {
     const { hint, refused } = await endOf(folder, exit);
     return { is: 'ended', hint, refused };
   }
+}
+
+/** The console is asked as well, because a full disk swallows lines of the log. */
+async function runs(folder: string): Promise<boolean> {
+  return (
+    saysStarted(await headOf(join(folder, firecrackerFile.log), HEAD_BYTES)) ||
+    ((await sizeIfThere(join(folder, bootFile.console))) ?? 0) > 0
+  );
 }
 
 /** Why the VMM of this folder ended, from what it left there. */
