@@ -1,11 +1,10 @@
 /** The command line that the kernel gets (facts §2.1) and what a guest then prints. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { at as inJail } from './jail-paths.ts';
+import { fits, joinLine, splitLine } from './kernel-line.ts';
 import { osError } from './output.ts';
 import { Refused, type Resources } from './resources.ts';
 import { atLeast, type SimVersion } from './versions.ts';
-
-const LONGEST_LINE = 2048;
 
 /** Used only when no boot_args are given; an empty string is given. */
 export function defaultBootArgs(version: SimVersion): string {
@@ -22,8 +21,7 @@ export type BootOptions = { pci: boolean; timer: boolean };
  */
 export function commandLine(version: SimVersion, resources: Resources, { pci, timer }: BootOptions): string {
   const given = resources.bootSource?.boot_args ?? defaultBootArgs(version);
-  const cut = given.indexOf(' -- ');
-  const [own, init] = cut === -1 ? [given, ''] : [given.slice(0, cut), given.slice(cut)];
+  const { boot: own, init } = splitLine(given);
   const added: string[] = [];
   const newLayout = atLeast(version, '1.13.0');
   // The boot timer takes the first address; the new layout keeps that one free for it.
@@ -51,8 +49,8 @@ export function commandLine(version: SimVersion, resources: Resources, { pci, ti
   if (resources.vsock) attach();
   if (resources.entropy) attach();
   if (resources.memoryHotplug) attach();
-  const line = [own, ...added].filter((part) => part !== '').join(' ') + init;
-  if (line.length >= LONGEST_LINE) throw new Refused('Invalid kernel command line: Inserting string would make command line too long.');
+  const line = joinLine({ boot: [own, ...added].filter((part) => part !== '').join(' '), init });
+  if (!fits(line)) throw new Refused('Invalid kernel command line: Inserting string would make command line too long.');
   const most = atLeast(version, '1.15.0') ? 17 : 18; // facts §1.5
   const count = (at - (newLayout ? 0xc000_1000 : timer ? 0xd000_1000 : 0xd000_0000)) / 0x1000;
   if (count > most)
@@ -65,17 +63,19 @@ export function commandLine(version: SimVersion, resources: Resources, { pci, ti
 /** An uncompressed ELF only; looked at when the VM starts and not before (facts §2.3). */
 export function checkKernel(version: SimVersion, path: string): void {
   const head = Buffer.alloc(64);
-  const prefix = `${atLeast(version, '1.12.0') ? 'System configuration error: ' : ''}Cannot load kernel due to invalid memory configuration or invalid kernel image: Kernel Loader: failed to load ELF kernel image: Kernel Loader: `;
+  const prefix = `${atLeast(version, '1.12.0') ? 'System configuration error: ' : ''}Cannot load kernel due to invalid memory configuration or invalid kernel image: Kernel Loader: failed to load ELF kernel image`;
+  // linux-loader says why from 0.13.0 on, with which 1.10.0 is built
+  const refused = (why: string): Refused => new Refused(atLeast(version, '1.10.0') ? `${prefix}: Kernel Loader: ${why}` : prefix);
   let length: number;
   try {
     const fd = openSync(inJail(path), 'r');
     length = readSync(fd, head);
     closeSync(fd);
   } catch (error) {
-    throw new Refused(`${prefix}Unable to read ELF header (${osError(error)})`);
+    throw refused(`Unable to read ELF header (${osError(error)})`);
   }
-  if (length < 64) throw new Refused(`${prefix}Unable to read ELF header`);
-  if (head.readUInt32BE(0) !== 0x7f45_4c46) throw new Refused(`${prefix}Invalid Elf magic number`);
+  if (length < 64) throw refused('Unable to read ELF header');
+  if (head.readUInt32BE(0) !== 0x7f45_4c46) throw refused('Invalid Elf magic number');
 }
 
 export type GuestEnd = 'resets' | 'triple-faults' | 'spins';

@@ -153,6 +153,7 @@ class Reader {
     const value: Record<string, Json> = {};
     for (const [index, [name, field]] of fields.entries()) {
       const next = this.#peek();
+      if (next === -1) throw this.#ahead('EOF while parsing a list');
       if (next === 0x5d) {
         this.#at += 1;
         throw this.#here(

@@ -7,6 +7,7 @@ import { closeSync, openSync, readFileSync, statSync, unlinkSync } from 'node:fs
 import { createServer, type Server } from 'node:net';
 import { at as inJail } from './jail-paths.ts';
 import { textOf, type Json } from './json.ts';
+import { fits, joinLine, splitLine } from './kernel-line.ts';
 import { osError } from './output.ts';
 import { atLeast, type SimVersion } from './versions.ts';
 import { VsockSocket, type VsockOptions } from './vsock.ts';
@@ -55,7 +56,6 @@ export type BootSource = { kernel_image_path: string; initrd_path: string | null
 export type MmdsConfig = { version: string; network_interfaces: string[]; ipv4_address: string | null; imds_compat?: boolean };
 
 type Given = Record<string, Json | undefined>;
-const LONGEST_LINE = 2048;
 
 export class Resources {
   readonly #version: SimVersion;
@@ -354,10 +354,7 @@ function canOpen(path: string, flags: 'r' | 'r+', words: (why: string) => string
 }
 
 function checkLine(line: string): void {
-  if (!/^[\x20-\x7e]*$/.test(line))
-    throw new Refused('The kernel command line is invalid: String contains a non-printable ASCII character.');
-  if (line.length >= LONGEST_LINE)
-    throw new Refused('The kernel command line is invalid: Inserting string would make command line too long.');
+  if (!fits(joinLine(splitLine(line)))) throw new Refused('The kernel command line is invalid: Invalid cmdline capacity provided.');
 }
 
 function flagsOf(name: string): number | null {
