@@ -26,7 +26,7 @@ const said = (console: string): Partial<Remains> => ({ console, consoleBytes: co
 const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: EndKind, refused: boolean, hint: RegExp])[] = [
   ['we did it', { status: 137, onRequest: true }, 'on-request', false, /ended on request$/],
   ['nobody saw it', { status: null }, 'unseen', false, /keeper was killed/],
-  ['a reboot', { log: `${started}Vmm is stopping.` }, 'guest-ended', false, /rebooted or powered off/],
+  ['a reboot', { log: `${started}Vmm is stopping.` }, 'guest-ended', false, /asked for a reset/],
   [
     'a panic, which also ends with 0',
     { console: '[ 1.0] Kernel panic - not syncing: Attempted to kill init! \u001b[31mx' },
@@ -109,6 +109,13 @@ const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: 
     'kvm-failed',
     false,
     /Bad address/,
+  ],
+  [
+    'a vCPU that KVM gave up, though the process says 0',
+    { log: `${started}${error('Received KVM_EXIT_INTERNAL_ERROR signal', 'fc_vcpu 0')}Vmm is stopping.\n`, ...silent },
+    'kvm-failed',
+    false,
+    /exit code 0: KVM gave up running the guest: Received KVM_EXIT_INTERNAL_ERROR signal$/,
   ],
   ['the same, by the count alone', { status: 1, metrics: failing }, 'kvm-failed', false, /KVM gave up/],
   [

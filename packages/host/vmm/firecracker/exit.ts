@@ -87,7 +87,9 @@ export function whyEnded(remains: Remains): End {
     const says = status === 148 && call !== undefined ? `${own[1]} (number ${call})` : own[1];
     return end(own[0], `with exit code ${status}: ${says}`, remains, status === 152 || status === 153 || silent(remains));
   }
-  if (status === 0) return endOfGuest(remains);
+  // its last vCPU may go with an error and the process with 0 all the same (seen in 1.16.1: two threads race for the exit code)
+  if (status === 0)
+    return kvmGaveUp(remains) ? end('kvm-failed', 'with exit code 0: KVM gave up running the guest', remains, false) : endOfGuest(remains);
   if (status === 1) return generic(remains);
   if (status === 126 || status === 127) return end('no-program', `with exit code ${status}: there is no such program`, remains, true);
   if (status === 134) return end('vmm-panicked', 'by signal SIGABRT: Firecracker itself panicked', remains, silent(remains));
@@ -133,7 +135,7 @@ function endOfGuest(remains: Remains): End {
   if (goodbye !== null) return says('guest-ended', `the guest ${goodbye}`);
   if (tripleFault(remains))
     return end('triple-fault', `with exit code ${remains.status}: the guest’s processor gave up (triple fault)`, remains, false);
-  return says('guest-ended', 'the guest rebooted or powered off');
+  return says('guest-ended', 'the guest asked for a reset, and its console does not say why');
 }
 
 /** What all versions say when KVM does not open, or opens and makes no VM (vmm/src/vstate/kvm.rs, vm.rs). */
@@ -156,10 +158,7 @@ function generic(remains: Remains): End {
       : end('bad-configuration', 'with exit code 1: it cannot make this VM', remains, true);
   }
   if (tripleFault(remains)) return endOfGuest(remains);
-  if (
-    valueOf(remains.metrics, 'vcpu.failures') > 0 ||
-    /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log)
-  ) {
+  if (kvmGaveUp(remains) || valueOf(remains.metrics, 'vcpu.failures') > 0) {
     return end('kvm-failed', 'with exit code 1: KVM gave up running the guest', remains, false);
   }
   if (panicIn(remains.console) !== null) return endOfGuest(remains);
@@ -169,8 +168,13 @@ function generic(remains: Remains): End {
 /** Up to 1.14 it is a line of the log; from 1.15 on nothing is logged, and a vCPU that only failed has left a line or a count. */
 function tripleFault({ log, status, metrics }: Remains): boolean {
   if (log.includes('Received KVM_EXIT_SHUTDOWN')) return true;
-  if (status !== 1 || /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log)) return false;
+  if (status !== 1 || kvmGaveUp({ log })) return false;
   return log.includes('Vmm is stopping.') && valueOf(metrics, 'vcpu.failures') === 0;
+}
+
+/** What a vCPU says that did not get on (vmm/src/vstate/vcpu.rs). */
+function kvmGaveUp({ log }: Pick<Remains, 'log'>): boolean {
+  return /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log);
 }
 
 function silent({ consoleBytes }: Remains): boolean {
