@@ -190,7 +190,7 @@ function adviceFor(has: { accelerator: 'kvm' | 'tcg'; root: boolean; cgroup: boo
           'Without root: VMs are behind a user-mode network. As root they get a bridge, addresses of their own, and ARP, ping and route become part of the proof.',
         ]),
     ...(has.root && !has.cgroup
-      ? ['No writable cgroup v2: VMs are found by a mark in their environment, and have no limits of memory and CPU.']
+      ? ['No writable cgroup v2: VMs are found by a mark in their environment, and have no limits of memory and processes.']
       : []),
   ];
 }

@@ -23,6 +23,7 @@ import { fileURLToPath } from 'node:url';
 import { FaultError, isId, type BootId } from '@linstock/contract';
 import type { StepOutcome } from '@linstock/core';
 import { ensureBornIn } from './born-in.ts';
+import { limit, memoryKills, passControllers, type UnitLimits } from './cgroup-limits.ts';
 import { isAbsence, readTextIfThere, writeDurably } from './files.ts';
 import { bootFile } from './paths.ts';
 import { bears, cgroup2Mount, pidsBearing, readKernelFile, signalPid, valuesOf, type EnvMark } from './procs.ts';
@@ -45,7 +46,15 @@ export type UnitSight =
   | { is: 'ended'; exit: UnitExit | null };
 
 /** `output` gets standard output, `vmm.log` when absent; both are files of the folder that are appended to. */
-export type UnitOrder = { boot: BootId; folder: string; netns: string | null; argv: readonly string[]; output?: 'console.log' };
+export type UnitOrder = {
+  boot: BootId;
+  folder: string;
+  netns: string | null;
+  argv: readonly string[];
+  output?: 'console.log';
+  /** what it may use, where units are cgroups with controllers */
+  limits?: UnitLimits;
+};
 
 /** A keeper starts in 15 ms on an idle machine; a loaded one may need a hundred times that. */
 const START_TIMEOUT_MS = 5_000;
@@ -83,6 +92,7 @@ export class Units {
     const cgroup = join(mount, `linstock-${options.mark}`);
     try {
       mkdirSync(cgroup, { recursive: true });
+      passControllers(cgroup);
       return new Units({ ...options, cgroup });
     } catch {
       // EACCES, EROFS, EPERM: a container shows us a cgroup mount that is not ours to change; the mark works there as well.
@@ -109,6 +119,7 @@ export class Units {
     const cgroup = this.#cgroupOf(order.boot);
     mkdirSync(this.ends, { recursive: true });
     if (cgroup !== null) mkdirSync(cgroup, { recursive: true });
+    if (cgroup !== null && order.limits !== undefined) limit(cgroup, order.limits);
     const start = await this.#starter.start(
       [
         ...(cgroup !== null && this.#bornIn !== null ? ([this.#bornIn, cgroup, '/bin/sh'] as const) : (['/bin/sh'] as const)),
@@ -155,6 +166,12 @@ export class Units {
   async signal(boot: BootId, folder: string, signal: NodeJS.Signals): Promise<void> {
     const ran = await readTextIfThere(join(folder, bootFile.ran));
     for (const pid of this.#pids(boot, undefined)) if (pid !== Number(ran)) signalPid(pid, signal);
+  }
+
+  /** Whether the kernel killed in this unit because it used up its memory; known until `end`. */
+  ranOutOfMemory(boot: BootId): boolean {
+    const cgroup = this.#cgroupOf(boot);
+    return cgroup !== null && memoryKills(cgroup) > 0;
   }
 
   /** The process of the unit that fits; null when there is none. Read now, true now. */

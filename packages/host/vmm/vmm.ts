@@ -1,6 +1,7 @@
 import type { BootId } from '@linstock/contract';
 import type { Marked, StepOutcome, VmSettings, Wiring } from '@linstock/core';
 import type { GuestTarget } from '../guest/channel.ts';
+import type { UnitLimits } from '../tools/cgroup-limits.ts';
 
 /** What a VMM of this version can do; the rest is refused with a reason, never tried. */
 export type VmmAbility = 'ask-off' | 'pause' | 'snapshot' | 'agent-virtio-serial' | 'agent-vsock';
@@ -33,6 +34,8 @@ export type LaunchPlan = {
   files: readonly { path: string; text: string; mode: number }[];
   /** where standard output goes, a file of the folder; the VMM's log when absent, as standard error always */
   output?: 'console.log';
+  /** what all of it may use together; absent: no limits */
+  limits?: UnitLimits;
   /** what a VMM shut in a folder finds there; absent for one that is not */
   jail?: JailPlan;
 };

@@ -72,12 +72,12 @@ export class FirecrackerVmm implements Vmm {
   async look(boot: BootId, folder: string): Promise<VmmSight> {
     const unit = await this.#units.look(boot, folder);
     if (unit.is === 'absent') return unit;
-    if (unit.is === 'ended') return await this.#ended(folder, unit.exit);
+    if (unit.is === 'ended') return await this.#ended(boot, folder, unit.exit);
     const answer = await this.#talk(boot, folder, (client) => client.instance({ deadlineMs: LOOK_DEADLINE_MS }));
     if (answer.is === 'ok') return { is: 'alive', paused: answer.value.state === 'Paused' };
     // It has not opened its socket yet, it is busy with something long, or it has ended since the first look.
     const now = await this.#units.look(boot, folder);
-    return now.is === 'ended' ? await this.#ended(folder, now.exit) : { is: 'alive', paused: false };
+    return now.is === 'ended' ? await this.#ended(boot, folder, now.exit) : { is: 'alive', paused: false };
   }
 
   async ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null> {
@@ -150,8 +150,8 @@ export class FirecrackerVmm implements Vmm {
     });
   }
 
-  async #ended(folder: string, exit: UnitExit | null): Promise<VmmSight> {
-    const { hint, refused } = await endOf(folder, exit);
+  async #ended(boot: BootId, folder: string, exit: UnitExit | null): Promise<VmmSight> {
+    const { hint, refused } = await endOf(folder, exit, this.#units.ranOutOfMemory(boot));
     return { is: 'ended', hint, refused };
   }
 }
@@ -165,12 +165,13 @@ async function runs(folder: string): Promise<boolean> {
 }
 
 /** Why the VMM of this folder ended, from what it left there. */
-export async function endOf(folder: string, exit: UnitExit | null): Promise<End> {
+export async function endOf(folder: string, exit: UnitExit | null, ranOutOfMemory: boolean): Promise<End> {
   const tail = (name: string): Promise<string> => tailOf(join(folder, name), TAIL_BYTES);
   const [log, errors, console] = await Promise.all([tail(firecrackerFile.log), tail(bootFile.vmmLog), tail(bootFile.console)]);
   return whyEnded({
     status: statusOf(exit),
     onRequest: exit?.onRequest === true,
+    ranOutOfMemory,
     log,
     errors,
     console,

@@ -8,6 +8,7 @@ const error = (text: string, thread = 'main'): string => `2024-09-02T10:11:12.3 
 const remains = (changes: Partial<Remains>): Remains => ({
   status: 0,
   onRequest: false,
+  ranOutOfMemory: false,
   log: started,
   errors: '',
   console: 'Linux version 6.1\n',
@@ -25,6 +26,7 @@ const said = (console: string): Partial<Remains> => ({ console, consoleBytes: co
 
 const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: EndKind, refused: boolean, hint: RegExp])[] = [
   ['we did it', { status: 137, onRequest: true }, 'on-request', false, /ended on request$/],
+  ['its cgroup had no memory left', { status: 137, ranOutOfMemory: true }, 'limit', false, /SIGKILL: it used up the memory of its cgroup/],
   ['nobody saw it', { status: null }, 'unseen', false, /keeper was killed/],
   ['a reboot', { log: `${started}Vmm is stopping.` }, 'guest-ended', false, /asked for a reset/],
   [
@@ -224,12 +226,13 @@ test('no bytes that a guest or a VMM leaves make it throw, or make a long or dir
     fc.property(
       fc.option(fc.integer({ min: 0, max: 255 })),
       fc.boolean(),
+      fc.boolean(),
       anything,
       anything,
       anything,
       fc.nat(2),
-      (status, onRequest, log, errors, console, consoleBytes) => {
-        const { hint } = whyEnded({ status, onRequest, log, errors, console, consoleBytes, metrics: null });
+      (status, onRequest, ranOutOfMemory, log, errors, console, consoleBytes) => {
+        const { hint } = whyEnded({ status, onRequest, ranOutOfMemory, log, errors, console, consoleBytes, metrics: null });
         expect(hint.length).toBeLessThan(1_000);
         expect(hint).not.toMatch(/[\u0000-\u001f\u007f]/);
       },

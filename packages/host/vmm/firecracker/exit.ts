@@ -34,6 +34,8 @@ export type Remains = {
   /** as a shell sees it: an exit code, or 128 + N for signal N; null when nobody was left to see it */
   status: number | null;
   onRequest: boolean;
+  /** the kernel killed in its cgroup because its memory was used up */
+  ranOutOfMemory: boolean;
   /** the ends of its log, of standard error, and of the console */
   log: string;
   errors: string;
@@ -94,6 +96,8 @@ export function whyEnded(remains: Remains): End {
   if (status === 126 || status === 127) return end('no-program', `with exit code ${status}: there is no such program`, remains, true);
   if (status === 134) return end('vmm-panicked', 'by signal SIGABRT: Firecracker itself panicked', remains, silent(remains));
   if (status > 128) {
+    if (status === 137 && remains.ranOutOfMemory)
+      return end('limit', 'by signal SIGKILL: it used up the memory of its cgroup', remains, false);
     const name = signalNames[status] ?? `number ${status - 128}`;
     return end(
       'signal',

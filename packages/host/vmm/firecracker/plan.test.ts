@@ -54,6 +54,7 @@ function shown(plan: LaunchPlan): string {
   const { jail } = plan;
   return [
     `netns ${plan.netns}, standard output to ${plan.output ?? 'vmm.log'}`,
+    `at most ${plan.limits?.memoryMaxBytes} bytes of memory, ${plan.limits?.pidsMax} processes and threads`,
     words.join(' ').replaceAll(/ (--[a-z-]*)/g, '\n  $1'),
     '',
     `given     ${given.join(' ')}`,

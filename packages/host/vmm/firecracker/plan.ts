@@ -66,6 +66,13 @@ export const firecrackerFile = {
 
 /** The guest sees it; on the host the socket's path tells VMs apart, so one number does for all, and snapshots cannot change it. */
 const guestCid = 3;
+/**
+ * Firecracker itself takes some 5 MiB, but the page tables of its guest, the page cache of its own files and, for a moment, the jailer and the
+ * copy that it makes count as well; docs/prod-host-setup.md asks for a limit and names none.
+ */
+const memoryBesideGuestMiB = 128;
+/** Keeper, unshare, shell and jailer; then its main thread, that of the API, and one for each of at most 32 vCPUs. */
+const mostPids = 64;
 /** A slot number has its place among those of its network (core/wiring.ts: at most 1,000 ports on a bridge). */
 const idsPerNetwork = 1_024;
 
@@ -181,6 +188,7 @@ export function planFirecracker(order: LaunchOrder, host: FirecrackerHost): Laun
     // The guest's serial port is Firecracker's standard output, and in no version is it a key of a configuration file. Its own log goes to
     // a file from the first line on, because that is told on the command line (main.rs), and its last words go to standard error.
     output: bootFile.console,
+    limits: { memoryMaxBytes: (settings.memoryMiB + memoryBesideGuestMiB) * 1024 * 1024, pidsMax: mostPids },
     files: [
       { path: join(home, firecrackerFile.config), text: `${JSON.stringify(config, null, 1)}\n`, mode: jail === null ? 0o600 : 0o400 },
       // up to 1.13 they must be there; before the start, because it opens them without O_CREAT

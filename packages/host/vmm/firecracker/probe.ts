@@ -50,5 +50,14 @@ function howItEnded(result: ExecResult, log: string): string {
   const status = result.code ?? (result.signal === null ? null : 128 + constants.signals[result.signal]);
   if (status === null) return describeFailure(result).replace(/\.$/, '');
   const { stdout, stderr } = result;
-  return whyEnded({ status, onRequest: false, log, errors: stderr, console: stdout, consoleBytes: stdout.length, metrics: null }).hint;
+  return whyEnded({
+    status,
+    onRequest: false,
+    ranOutOfMemory: false,
+    log,
+    errors: stderr,
+    console: stdout,
+    consoleBytes: stdout.length,
+    metrics: null,
+  }).hint;
 }
