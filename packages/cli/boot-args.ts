@@ -31,6 +31,8 @@ export type CreateWords = {
   vcpus?: number | undefined;
   network?: string | undefined;
   vmm?: string | undefined;
+  /** as it stands in the file */
+  firecracker?: unknown;
   arg: readonly string[];
   replaceArg: readonly string[];
   removeArg: readonly string[];
@@ -50,6 +52,7 @@ export function specOf(words: CreateWords): VmSpecInput {
     ...(words.vcpus === undefined ? {} : { vcpus: words.vcpus }),
     ...(words.network === undefined ? {} : { network: words.network }),
     ...(words.vmm === undefined ? {} : { vmm: words.vmm }),
+    ...(words.firecracker === undefined ? {} : { firecracker: words.firecracker as VmSpecInput['firecracker'] }),
     ...(add.length + replace.length + remove.length === 0 ? {} : { bootArgs: { add, replace, remove } }),
     ...(words.port.length === 0 ? {} : { ports: words.port.map(portOf) }),
     ...(words.start ? {} : { start: false }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { promisedPortSchema } from './golden.ts';
 import { verdictSchema } from './proof.ts';
+import { firecrackerSettingsSchema } from './firecracker.ts';
 import { faults, type FaultCode } from './faults.ts';
 
 const faultCode = z.enum(Object.keys(faults) as [FaultCode, ...FaultCode[]]);
@@ -33,10 +34,11 @@ export const vmSpecSchema = z.strictObject({
     .string()
     .regex(
       /^(?:qemu|firecracker(?:@\d{1,3}\.\d{1,3}\.\d{1,3})?)$/,
-      'it can be qemu, firecracker, or an exact version as in firecracker@1.9.1',
+      'must be qemu, firecracker, or an exact version as in firecracker@1.9.1',
     )
     .optional()
     .meta({ description: 'what to run it on; the usual one of the host when absent, the newest version of it when none is named' }),
+  firecracker: firecrackerSettingsSchema.optional().meta({ description: 'only for a VM on Firecracker' }),
   bootArgs: z
     .strictObject({
       add: z

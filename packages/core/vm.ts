@@ -3,6 +3,7 @@ import {
   type BootId,
   type Fault,
   type FaultCode,
+  type FirecrackerSettings,
   type Goal,
   type GoldenManifest,
   type Instant,
@@ -67,6 +68,8 @@ export type VmSettings = {
   vmm: 'qemu' | 'firecracker' | 'stub';
   /** the exact version that was asked for; null = the newest of the host at each boot */
   vmmVersion: string | null;
+  /** what only Firecracker has; null where nothing of it was asked for */
+  firecracker: FirecrackerSettings | null;
 };
 
 export type Vm = {

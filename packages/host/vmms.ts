@@ -93,6 +93,5 @@ function firecrackerHost(one: VmmFacts, mark: string, paths: Paths): Firecracker
         ? null
         : { path: one.jailer, base: paths.jails, ids: idsOf(mark), cgroup: `linstock-${mark}`, pidNamespace: true },
     userNetwork: 'refused',
-    tuning: {},
   };
 }

@@ -187,8 +187,13 @@ export function vmOf(row: VmRow, golden: GoldenManifest): Vm {
   return {
     id: vmIdOf(row.id),
     name: row.name,
-    // rows older than the setting had no say in the version
-    settings: { golden, vmmVersion: null, ...fromJson<Omit<VmSettings, 'golden' | 'vmmVersion'>>(place, 'settings', row.settings) },
+    // rows older than the settings about VMMs had no say in them
+    settings: {
+      golden,
+      vmmVersion: null,
+      firecracker: null,
+      ...fromJson<Omit<VmSettings, 'golden' | 'vmmVersion' | 'firecracker'>>(place, 'settings', row.settings),
+    },
     wish: wordOf(wishes, place, 'wish', row.wish),
     wishNo: row.wish_no,
     wishBy: row.wish_by,

@@ -135,6 +135,7 @@ export function someSettings(more: Partial<VmSettings> = {}): VmSettings {
     network: aNetwork(),
     vmm: 'stub',
     vmmVersion: null,
+    firecracker: null,
     ...more,
   };
 }

@@ -68,7 +68,12 @@ describe.skipIf(reason !== undefined)('Firecracker from the API down', () => {
     ['firecracker', '1.16.1'],
     ['firecracker@1.9.1', '1.9.1'],
   ])('%s boots in its jail, and its agent answers by vsock', async (vmm, version) => {
-    const { vm } = await it.api.vms.create({ vmm }, { until: 'running', withinMs: 60_000 });
+    const firecracker = {
+      disk: { bytes: { size: 1_048_576, refillMs: 100 } },
+      balloon: { amountMiB: 8 },
+      mmds: { data: { 'instance-id': 'i-1' } },
+    };
+    const { vm } = await it.api.vms.create({ vmm, firecracker }, { until: 'running', withinMs: 60_000 });
     expect(vm).toMatchObject({ vmm: 'firecracker', vmmVersion: vmm.includes('@') ? version : null });
     expect((await it.exec(vm.id, 'echo', 'by vsock')).out).toBe('by vsock\n');
     const proof = await it.reproved(vm.id);
@@ -83,6 +88,13 @@ describe.skipIf(reason !== undefined)('Firecracker from the API down', () => {
     expect(boot.effectiveArgs?.split(' ').toSorted()).toEqual([...boot.requestedArgs, ...boot.addedArgs].toSorted());
     const jail = join(it.paths.jails, 'firecracker', boot.id.replace('_', '-'), 'root');
     expect(existsSync(join(jail, 'disk'))).toBe(true);
+    const config = JSON.parse(readFileSync(join(jail, 'config.json'), 'utf8')) as Record<string, unknown>;
+    expect(config).toMatchObject({
+      drives: [{ rate_limiter: { bandwidth: { size: 1_048_576, refill_time: 100 } } }],
+      balloon: { amount_mib: 8, deflate_on_oom: true },
+      'mmds-config': { version: 'V2' },
+    });
+    expect(JSON.parse(readFileSync(join(jail, 'metadata.json'), 'utf8'))).toEqual({ 'instance-id': 'i-1' });
 
     await it.api.vms.delete(vm.id, { until: 'deleted', withinMs: 60_000 });
     expect(existsSync(jail)).toBe(false);
@@ -95,6 +107,8 @@ describe.skipIf(reason !== undefined)('Firecracker from the API down', () => {
       code: 'vmm-unable',
       says: expect.stringMatching(/no such VMM, it has: Firecracker 1\.16\.1, .*1\.9\.1/) as string,
     });
+    const settings = await faultOf(it.api.vms.create({ vmm: 'qemu', firecracker: {} }));
+    expect(settings).toMatchObject({ code: 'request-invalid', says: expect.stringContaining('`firecracker`') as string });
     expect(await faultOf(it.api.vms.create({ vmm: 'bhyve' }))).toMatchObject({ code: 'request-invalid' });
     const there: string[] = [];
     for await (const { name } of it.api.vms.list()) there.push(name);

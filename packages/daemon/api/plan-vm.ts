@@ -31,7 +31,13 @@ export function planVm(
   const choice = spec.vmm === undefined ? { name: known.facts.usualVmm, version: null } : vmmChoiceOf(spec.vmm);
   chooseVmm(known.facts.vmms, choice, network);
   const { name: vmm, version: vmmVersion } = choice;
-  return { golden, memoryMiB, vcpus: spec.vcpus ?? golden.machine.vcpus, bootArgs, ports, network, vmm, vmmVersion };
+  const firecracker = spec.firecracker ?? null;
+  if (firecracker !== null && vmm !== 'firecracker') {
+    throw new FaultError('request-invalid', {
+      problems: `\`firecracker\` has settings that ${vmm} does not have: leave them out, or ask for a VM on Firecracker`,
+    });
+  }
+  return { golden, memoryMiB, vcpus: spec.vcpus ?? golden.machine.vcpus, bootArgs, ports, network, vmm, vmmVersion, firecracker };
 }
 
 function tokensOf(result: BootArgsResult): readonly string[] {

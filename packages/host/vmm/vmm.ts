@@ -9,7 +9,7 @@ export type VmmAbility = 'ask-off' | 'pause' | 'snapshot' | 'agent-virtio-serial
 /** Everything a launch depends on, chosen before anything is made. */
 export type LaunchOrder = {
   boot: BootId;
-  vm: { settings: Pick<VmSettings, 'memoryMiB' | 'vcpus' | 'network'> };
+  vm: { settings: Pick<VmSettings, 'memoryMiB' | 'vcpus' | 'network' | 'firecracker'> };
   wiring: Wiring;
   /** the resolved boot arguments, without what the VMM itself needs */
   bootArgs: readonly string[];

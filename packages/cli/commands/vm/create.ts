@@ -1,6 +1,27 @@
+import { readFile } from 'node:fs/promises';
 import { specOf } from '../../boot-args.ts';
 import { command, goalOf, UsageError, waitOptions, withinMsOf } from '../../command.ts';
 import { settled, watching } from '../../vm-page.ts';
+
+/** More than the data of MMDS may have. */
+const mostJsonBytes = 256 * 1024;
+
+/** What a file says, as JSON; whether it fits is the server's to say. */
+async function jsonOf(path: string | undefined): Promise<unknown> {
+  if (path === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--firecracker ${path}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+  }
+  if (text.length > mostJsonBytes) throw new UsageError(`--firecracker ${path}: it has more than ${mostJsonBytes} characters`);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new UsageError(`--firecracker ${path}: it is not JSON`);
+  }
+}
 
 export const vmCreate = command({
   path: ['vm', 'create'],
@@ -13,6 +34,11 @@ export const vmCreate = command({
     vcpus: { kind: 'number', flag: '--vcpus <n>', doc: 'processors' },
     network: { kind: 'text', flag: '--network <network>', doc: 'network to be in' },
     vmm: { kind: 'text', flag: '--vmm <vmm>', doc: '`qemu`, `firecracker`, or an exact version as in `firecracker@1.9.1`' },
+    firecracker: {
+      kind: 'text',
+      flag: '--firecracker <file>',
+      doc: 'JSON file with what only Firecracker has: rate limiters, CPU template, huge pages, balloon, MMDS',
+    },
     arg: { kind: 'list', flag: '--arg <key=value>', doc: 'add a boot argument (repeatable)' },
     replaceArg: { kind: 'list', flag: '--replace-arg <key=value>', doc: 'replace a boot argument of the golden image (repeatable)' },
     removeArg: { kind: 'list', flag: '--remove-arg <key>', doc: 'drop a boot argument of the golden image (repeatable)' },
@@ -21,7 +47,7 @@ export const vmCreate = command({
     ...waitOptions,
   },
   async run({ options }, tools) {
-    const spec = specOf({ ...options, start: !options.noStart });
+    const spec = specOf({ ...options, start: !options.noStart, firecracker: await jsonOf(options.firecracker) });
     const until = goalOf(options.wait, options.noStart ? 'stopped' : 'running');
     if (options.noStart && (until === 'running' || until === 'verified'))
       throw new UsageError(`--no-start and --wait ${until} exclude each other`);

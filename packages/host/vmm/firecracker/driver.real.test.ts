@@ -17,7 +17,8 @@ import { bench, noCgroups } from '../testing/benches.ts';
 import type { LaunchPlan } from '../vmm.ts';
 import { effectiveLine } from './command-line.ts';
 import { FirecrackerVmm } from './driver.ts';
-import { firecrackerFile, instanceIdOf, type FirecrackerHost } from './plan.ts';
+import { firecrackerFile } from './config.ts';
+import { instanceIdOf, type FirecrackerHost } from './plan.ts';
 import { parseVersion, versionIn } from './versions.ts';
 
 const never = new AbortController().signal;
@@ -46,7 +47,6 @@ function aBench(binaries: Binaries, way: Way, tools: string | null): OurBench {
             }
           : null,
       userNetwork: 'no-interface',
-      tuning: {},
     };
     return new FirecrackerVmm({ host, units });
   };

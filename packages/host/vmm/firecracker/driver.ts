@@ -20,7 +20,8 @@ import { FirecrackerClient } from './client.ts';
 import { saysStarted, whyEnded, type End } from './exit.ts';
 import { absentJail, ensureFiles, findJail, jailedBoots } from './jail.ts';
 import { addMetrics, metricsIn, type Metrics } from './metrics.ts';
-import { firecrackerFile, instanceIdOf, planFirecracker, type FirecrackerHost } from './plan.ts';
+import { firecrackerFile } from './config.ts';
+import { instanceIdOf, planFirecracker, type FirecrackerHost } from './plan.ts';
 
 /** A healthy API answers in 1 ms; one that shares two cores with many others may need a hundred times that. */
 const LOOK_DEADLINE_MS = 1_000;

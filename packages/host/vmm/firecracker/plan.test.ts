@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FaultError, makeId, type Network } from '@linstock/contract';
+import { FaultError, makeId, type FirecrackerSettings, type Network } from '@linstock/contract';
 import { wiringOf } from '@linstock/core';
 import type { LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { effectiveLine } from './command-line.ts';
@@ -34,17 +34,21 @@ const host = (version: string, changes: Partial<FirecrackerHost> = {}): Firecrac
   version: parseVersion(version)!,
   jailer: { ...jailer, path: `/opt/firecracker/v${version}/jailer` },
   userNetwork: 'refused',
-  tuning: {},
   ...changes,
 });
 const order = (changes: Partial<LaunchOrder> = {}, network = bridge, memoryMiB = 256): LaunchOrder => ({
   boot,
-  vm: { settings: { memoryMiB, vcpus: 2, network } },
+  vm: { settings: { memoryMiB, vcpus: 2, network, firecracker: null } },
   wiring: wiringOf('4f', network, 1, []),
   bootArgs: ['console=ttyS0', 'panic=1', 'root=/dev/vda'],
   files: { kernel: `${state}/images/a/kernel`, initrd: `${state}/images/a/initrd`, disk: `${state}/disks/vm_1/root.raw` },
   folder: `${state}/boots/${boot}`,
   ...changes,
+});
+
+const tuned = (firecracker: FirecrackerSettings, on = order()): LaunchOrder => ({
+  ...on,
+  vm: { settings: { ...on.vm.settings, firecracker } },
 });
 
 /** As a reviewer reads it: an option with its value on a line, then files, then the jail. */
@@ -74,16 +78,21 @@ function shown(plan: LaunchPlan): string {
 
 describe('golden launch plans', () => {
   const bare = order({ bootArgs: ['console=ttyS0', 'quiet'], files: { ...order().files, initrd: null } }, bridge, 4_096);
-  const limited = {
-    disk: { bandwidth: { size: 10_485_760, refill_time: 100 } },
-    receive: { ops: { size: 1_000, refill_time: 1_000, one_time_burst: 500 } },
-  };
+  const limited = tuned(
+    {
+      disk: { bytes: { size: 10_485_760, refillMs: 100 } },
+      receive: { operations: { size: 1_000, refillMs: 1_000, burst: 500 } },
+      balloon: { amountMiB: 64, deflateOnOom: true, statsEveryS: 5 },
+      mmds: { version: 'V2', data: { 'instance-id': 'i-1' } },
+    },
+    bare,
+  );
   const plans: readonly [name: string, plan: LaunchPlan][] = [
     ['1.9.1-jailed', planFirecracker(order(), host('1.9.1'))],
     ['1.16.1-jailed', planFirecracker(order(), host('1.16.1'))],
     ['1.16.1-bare', planFirecracker(order(), host('1.16.1', { jailer: null }))],
     ['1.9.1-root-by-firecracker-4-gib', planFirecracker(bare, host('1.9.1', { jailer: null }))],
-    ['1.12.1-jailed-limits', planFirecracker(bare, host('1.12.1', { jailer: { ...jailer, pidNamespace: false }, tuning: limited }))],
+    ['1.12.1-jailed-limits', planFirecracker(limited, host('1.12.1', { jailer: { ...jailer, pidNamespace: false } }))],
   ];
   test.each(plans)('%s', async (name, plan) => {
     await expect(shown(plan)).toMatchFileSnapshot(`golden/${name}.txt`);
@@ -205,6 +214,6 @@ test('what this host cannot run is said', () => {
 });
 
 test('tuning that the version lacks is refused by our own check', () => {
-  expect(() => planFirecracker(order(), host('1.16.1', { tuning: { cpuTemplate: 'T9' } }))).toThrow(FaultError);
-  expect(planFirecracker(order(), host('1.16.1', { tuning: { cpuTemplate: 'T2' } })).files[0]?.text).toContain('"cpu_template": "T2"');
+  expect(() => planFirecracker(tuned({ cpuTemplate: 'T9' as 'T2' }), host('1.16.1'))).toThrow(FaultError);
+  expect(planFirecracker(tuned({ cpuTemplate: 'T2' }), host('1.16.1')).files[0]?.text).toContain('"cpu_template": "T2"');
 });

@@ -7,23 +7,12 @@
  */
 import { basename, join } from 'node:path';
 import { FaultError, type BootId } from '@linstock/contract';
-import { inside } from '@linstock/core';
 import { bootFile } from '../../tools/paths.ts';
 import type { JailPlan, LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { checkConfig } from './checks.ts';
 import { commandLineOf, refusalOfLine } from './command-line.ts';
+import { configFor, devicesOf, firecrackerFile } from './config.ts';
 import { has, refusalOfVersion, type Version } from './versions.ts';
-
-export type TokenBucket = { size: number; refill_time: number; one_time_burst?: number };
-export type RateLimiter = { bandwidth?: TokenBucket; ops?: TokenBucket };
-export type Tuning = {
-  disk?: RateLimiter;
-  /** from the host to the guest, and back */
-  receive?: RateLimiter;
-  transmit?: RateLimiter;
-  cpuTemplate?: string;
-  hugePages?: '2M';
-};
 
 export type JailerHost = {
   /** absolute path of the jailer, of the same version as Firecracker */
@@ -49,23 +38,8 @@ export type FirecrackerHost = {
   jailer: JailerHost | null;
   /** Firecracker has no network without a TAP; a VM of such a network is refused, or, in tests, gets no interface */
   userNetwork: 'refused' | 'no-interface';
-  tuning: Tuning;
 };
 
-/** Names in the folder of the VMM, which is the jail's root, or that of the boot. */
-export const firecrackerFile = {
-  api: 'api.sock',
-  vsock: 'v.sock',
-  config: 'config.json',
-  log: 'firecracker.log',
-  metrics: 'metrics.ndjson',
-  kernel: 'kernel',
-  initrd: 'initrd',
-  disk: 'disk',
-} as const;
-
-/** The guest sees it; on the host the socket's path tells VMs apart, so one number does for all, and snapshots cannot change it. */
-const guestCid = 3;
 /**
  * Firecracker itself takes some 5 MiB, but the page tables of its guest, the page cache of its own files and, for a moment, the jailer and the
  * copy that it makes count as well; docs/prod-host-setup.md asks for a limit and names none.
@@ -124,7 +98,7 @@ export function planFirecracker(order: LaunchOrder, host: FirecrackerHost): Laun
     given: order.bootArgs,
     memoryMiB: settings.memoryMiB,
     hasInitrd: order.files.initrd !== null,
-    devices: bridged ? 4 : 3, // disk, interface, vsock, entropy
+    devices: devicesOf(order),
     pci: false,
   });
   const tooLong = refusalOfLine(commandLine);
@@ -132,55 +106,32 @@ export function planFirecracker(order: LaunchOrder, host: FirecrackerHost): Laun
 
   const { jailer } = host;
   const jail = jailer === null ? null : jailOf(order, host.firecracker, jailer);
-  const { tuning } = host;
-  const config = {
-    'boot-source': {
-      kernel_image_path: jail === null ? order.files.kernel : `/${firecrackerFile.kernel}`,
-      ...(order.files.initrd === null ? {} : { initrd_path: jail === null ? order.files.initrd : `/${firecrackerFile.initrd}` }),
-      boot_args: told,
-    },
-    'machine-config': {
-      vcpu_count: settings.vcpus,
-      mem_size_mib: settings.memoryMiB,
-      ...(tuning.cpuTemplate === undefined ? {} : { cpu_template: tuning.cpuTemplate }),
-      ...(tuning.hugePages === undefined ? {} : { huge_pages: tuning.hugePages }),
-    },
-    drives: [
-      {
-        drive_id: 'root',
-        path_on_host: jail === null ? order.files.disk : `/${firecrackerFile.disk}`,
-        is_root_device: rootByVmm,
-        is_read_only: false,
-        // the default, Unsafe, has no flush: what a guest has fsync'ed would be lost with the host
-        cache_type: 'Writeback',
-        ...(tuning.disk === undefined ? {} : { rate_limiter: tuning.disk }),
-      },
-    ],
-    'network-interfaces': bridged
-      ? [
-          {
-            iface_id: 'eth0',
-            // made before, inside the namespace, by the network organ: a TAP that is missing would be made by a VMM with root, and lead nowhere
-            host_dev_name: inside.tap,
-            guest_mac: wiring.mac,
-            ...(tuning.receive === undefined ? {} : { rx_rate_limiter: tuning.receive }),
-            ...(tuning.transmit === undefined ? {} : { tx_rate_limiter: tuning.transmit }),
-          },
-        ]
-      : [],
-    // a name without folders: it is bound where the VMM runs, and its path stays short
-    vsock: { guest_cid: guestCid, uds_path: firecrackerFile.vsock },
-    entropy: {},
-  };
+  const { kernel, initrd, disk } = order.files;
+  const seen =
+    jail === null
+      ? { kernel, initrd, disk }
+      : {
+          kernel: `/${firecrackerFile.kernel}`,
+          initrd: initrd === null ? null : `/${firecrackerFile.initrd}`,
+          disk: `/${firecrackerFile.disk}`,
+        };
+  const config = configFor(order, { args: told, rootByVmm }, seen);
   const wrong = checkConfig(host.version, config).filter(({ kind }) => kind !== 'deprecated');
   if (wrong.length > 0) throw new FaultError('vmm-refused', { hint: wrong.map(({ says, fix }) => `${says}. ${fix}`).join(' ') });
 
   const home = jail?.root ?? folder;
+  const { mmds } = settings.firecracker ?? {};
+  const mode = jail === null ? 0o600 : 0o400;
+  const given = (name: string, value: unknown): LaunchPlan['files'][number] => ({
+    path: join(home, name),
+    text: `${JSON.stringify(value, null, 1)}\n`,
+    mode,
+  });
   return {
     boot,
     argv:
       jail === null || jailer === null
-        ? [host.firecracker, ...ownArgv(boot), ...argvInside('')]
+        ? [host.firecracker, ...ownArgv(boot), ...argvInside(order, '')]
         : jailerArgv(order, host.firecracker, jailer, jail),
     // the jailer enters the namespace itself
     netns: bridged && jail === null ? wiring.netns : null,
@@ -190,7 +141,8 @@ export function planFirecracker(order: LaunchOrder, host: FirecrackerHost): Laun
     output: bootFile.console,
     limits: { memoryMaxBytes: (settings.memoryMiB + memoryBesideGuestMiB) * 1024 * 1024, pidsMax: mostPids },
     files: [
-      { path: join(home, firecrackerFile.config), text: `${JSON.stringify(config, null, 1)}\n`, mode: jail === null ? 0o600 : 0o400 },
+      given(firecrackerFile.config, config),
+      ...(mmds === undefined ? [] : [given(firecrackerFile.metadata, mmds.data)]),
       // up to 1.13 they must be there; before the start, because it opens them without O_CREAT
       { path: join(folder, firecrackerFile.log), text: '', mode: 0o600 },
       { path: join(folder, firecrackerFile.metrics), text: '', mode: 0o600 },
@@ -205,10 +157,11 @@ function ownArgv(boot: BootId): string[] {
 
 /** Logger and metrics are named here and not in the file: up to the file everything would go to the console, and metrics are set once. */
 // oxfmt-ignore
-function argvInside(at: string): string[] {
+function argvInside({ vm: { settings } }: LaunchOrder, at: string): string[] {
   return [
     '--api-sock', `${at}${firecrackerFile.api}`,
     '--config-file', `${at}${firecrackerFile.config}`,
+    ...(settings.firecracker?.mmds === undefined ? [] : ['--metadata', `${at}${firecrackerFile.metadata}`]),
     '--log-path', `${at}${firecrackerFile.log}`,
     '--level', 'Info',
     '--show-level',
@@ -266,6 +219,6 @@ function jailerArgv(order: LaunchOrder, firecracker: string, jailer: JailerHost,
     '--parent-cgroup', `${jailer.cgroup}/${order.boot}`,
     '--resource-limit', 'no-file=2048',
     '--',
-    ...argvInside('/'),
+    ...argvInside(order, '/'),
   ];
 }

@@ -21,7 +21,7 @@ const tcg: QemuHost = { qemu: '/usr/bin/qemu-system-x86_64', accelerator: 'tcg',
 function order(network: Network, changes: Partial<LaunchOrder> = {}): LaunchOrder {
   return {
     boot: 'boot_01jd7q8m5xkzv3w9r2t4n6p8bc',
-    vm: { settings: { memoryMiB: 256, vcpus: 2, network } },
+    vm: { settings: { memoryMiB: 256, vcpus: 2, firecracker: null, network } },
     wiring: wiringOf('4f', network, 1, [6080, 22]),
     bootArgs: ['console=ttyS0', 'panic=1', 'root=/dev/vda'],
     files: {

@@ -54,7 +54,7 @@ export function bench(parts: BenchParts): VmmBench {
       if (!existsSync(disk)) parts.disk(disk);
       return {
         boot,
-        vm: { settings: { memoryMiB: 32, vcpus: 1, network: userNetwork } },
+        vm: { settings: { memoryMiB: 32, vcpus: 1, network: userNetwork, firecracker: null } },
         wiring: wiringOf(mark, userNetwork, 0),
         bootArgs: ['hello', 'from=test'],
         files: { kernel: kernels[kernel], initrd: null, disk },
