@@ -5,8 +5,13 @@ import { bootShow } from './commands/boot/show.ts';
 import { completionCommand } from './commands/completion.ts';
 import { down } from './commands/down.ts';
 import { events } from './commands/events.ts';
+import { goldenDiff } from './commands/golden/diff.ts';
+import { goldenHistory } from './commands/golden/history.ts';
 import { goldenList } from './commands/golden/list.ts';
+import { goldenPromote } from './commands/golden/promote.ts';
+import { goldenRollback } from './commands/golden/rollback.ts';
 import { goldenShow } from './commands/golden/show.ts';
+import { goldenVerify } from './commands/golden/verify.ts';
 import { health } from './commands/health.ts';
 import { hostShow } from './commands/host/show.ts';
 import { networkList } from './commands/network/list.ts';
@@ -48,6 +53,11 @@ export const commands: readonly Command[] = [
   bootShow,
   goldenList,
   goldenShow,
+  goldenVerify,
+  goldenPromote,
+  goldenRollback,
+  goldenHistory,
+  goldenDiff,
   networkList,
   networkShow,
   hostShow,

@@ -69,6 +69,24 @@ export const faults = {
     retry: 'after-change',
     say: 'There is no golden image {golden}; there are: {known}.',
   },
+  'golden-tag-unknown': {
+    http: 404,
+    family: 'validation',
+    retry: 'after-change',
+    say: 'The golden image {golden} has no tag {tag}; it has: {known}.',
+  },
+  'golden-tag-moved': {
+    http: 409,
+    family: 'conflict',
+    retry: 'after-change',
+    say: 'The tag {tag} of {golden} is at revision {current}, not {given}: somebody moved it. Look at it, then decide again.',
+  },
+  'golden-not-proved': {
+    http: 409,
+    family: 'conflict',
+    retry: 'after-change',
+    say: '{golden} is {state}: {why}. Prove it with `linstock golden verify {golden}`, or promote it with a reason (--waive).',
+  },
   'network-unknown': { http: 404, family: 'validation', retry: 'after-change', say: 'There is no network {network}; there are: {known}.' },
   'network-full': {
     http: 507,

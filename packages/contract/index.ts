@@ -2,6 +2,7 @@ export * from './ids.ts';
 export * from './faults.ts';
 export * from './proof.ts';
 export * from './golden.ts';
+export * from './golden-life.ts';
 export * from './network.ts';
 export * from './host.ts';
 export * from './firecracker.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bootViewSchema } from './boot.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
-import { goldenManifestSchema } from './golden.ts';
+import { goldenDeedSchema, goldenDiffSchema, goldenTagSchema, goldenViewSchema, promoteSchema, rollbackSchema } from './golden-life.ts';
 import { hostViewSchema } from './host.ts';
 import { networkViewSchema } from './network.ts';
 import { operationSchema } from './operation.ts';
@@ -31,6 +31,7 @@ export type Route = {
 
 const none = z.strictObject({});
 const byId = z.strictObject({ id: z.string().max(80) });
+const byTag = z.strictObject({ id: z.string().max(80), tag: z.string().max(31) });
 /** `Prefer: wait=SECONDS` asks the server to hold the answer until the goal is reached or cannot be reached any more. */
 const waiting = z.strictObject({ until: goalSchema.optional() });
 const vmReply = z.object({
@@ -280,18 +281,105 @@ export const routes = {
     path: '/v1/goldens',
     params: none,
     query: none,
-    reply: z.object({ items: z.array(goldenManifestSchema) }),
+    reply: z.object({ items: z.array(goldenViewSchema), tags: z.array(goldenTagSchema) }),
     faults: [],
-    doc: { needs: 'Nothing.', onSuccess: 'Every golden image version on this host.', onFailure: 'Does not fail.' },
+    doc: {
+      needs: 'Nothing.',
+      onSuccess: 'Every golden image version on this host, what is known of it, and where the tags are.',
+      onFailure: 'Does not fail.',
+    },
   },
   'golden.show': {
     ...read,
     path: '/v1/goldens/:id',
     params: byId,
     query: none,
-    reply: goldenManifestSchema,
+    reply: goldenViewSchema,
+    faults: ['golden-unknown', 'golden-tag-unknown'],
+    doc: {
+      needs: '`name`, `name@version` or `name:tag`.',
+      onSuccess: 'The manifest and what is known of it; with `Prefer: wait` the answer comes when it is not being verified any more.',
+      onFailure: 'Lists what there is.',
+    },
+  },
+  'golden.verify': {
+    method: 'POST',
+    path: '/v1/goldens/:id/actions/verify',
+    params: byId,
+    query: none,
+    body: none,
+    reply: goldenViewSchema,
+    status: 202,
+    shape: 'json',
+    faults: [
+      'golden-unknown',
+      'golden-tag-unknown',
+      'network-unknown',
+      'network-full',
+      'vmm-unable',
+      'guest-too-small',
+      'idempotency-key-reused',
+    ],
+    doc: {
+      needs: '`name@version`; the newest of `name` when no version is named.',
+      onSuccess:
+        'A throw-away VM of it boots; whether each of its conditions is proved makes the version active or failed, and its boot is kept as the evidence.',
+      onFailure: 'A version that is being verified already is answered as it stands.',
+    },
+  },
+  'golden.promote': {
+    method: 'POST',
+    path: '/v1/goldens/:id/tags/:tag',
+    params: byTag,
+    query: none,
+    body: promoteSchema,
+    reply: goldenTagSchema,
+    status: 200,
+    shape: 'json',
+    faults: ['golden-unknown', 'golden-tag-moved', 'golden-not-proved', 'idempotency-key-reused'],
+    doc: {
+      needs: 'An active version, or a reason why one that is not may be promoted.',
+      onSuccess: 'The tag is at that version; what happened, by whom and on which evidence, is in its history.',
+      onFailure: 'With `ifRevision` a tag that was moved meanwhile is not moved.',
+    },
+  },
+  'golden.rollback': {
+    method: 'POST',
+    path: '/v1/goldens/:id/tags/:tag/actions/rollback',
+    params: byTag,
+    query: none,
+    body: rollbackSchema,
+    reply: goldenTagSchema,
+    status: 200,
+    shape: 'json',
+    faults: ['golden-unknown', 'golden-tag-unknown', 'golden-tag-moved', 'idempotency-key-reused'],
+    doc: {
+      needs: 'A tag that was at another version before.',
+      onSuccess: 'The tag is where it was before its last move; VMs that run are not touched.',
+      onFailure: 'A tag that never moved stays.',
+    },
+  },
+  'golden.history': {
+    ...read,
+    path: '/v1/goldens/:id/history',
+    params: byId,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
+    reply: z.object({ items: z.array(goldenDeedSchema) }),
     faults: ['golden-unknown'],
-    doc: { needs: '`name` or `name@version`.', onSuccess: 'The manifest.', onFailure: 'Lists what there is.' },
+    doc: { needs: 'A name.', onSuccess: 'Who did what, when, on which evidence; newest first.', onFailure: 'Lists what there is.' },
+  },
+  'golden.diff': {
+    ...read,
+    path: '/v1/goldens/:id/diff/:other',
+    params: z.strictObject({ id: z.string().max(100), other: z.string().max(100) }),
+    query: none,
+    reply: goldenDiffSchema,
+    faults: ['golden-unknown', 'golden-tag-unknown'],
+    doc: {
+      needs: 'Two versions.',
+      onSuccess: 'What changed from the first to the second; equal parts are left out.',
+      onFailure: 'Lists what there is.',
+    },
   },
   'network.list': {
     ...read,

@@ -26,7 +26,7 @@ export const vmSpecSchema = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9-]{0,62}$/, 'a name has 1 to 63 of a-z, 0-9 and -, and starts with a letter')
     .optional(),
-  golden: z.string().max(100).default('tiny').meta({ description: '`name` for its newest version, or `name@version`' }),
+  golden: z.string().max(100).default('tiny').meta({ description: '`name` for its newest version, `name@version`, or `name:tag`' }),
   memoryMiB: z.int().min(16).max(1_048_576).optional().meta({ description: 'guest memory; the golden image says what when absent' }),
   vcpus: z.int().min(1).max(32).optional(),
   network: z.string().max(64).default('default'),

@@ -2,6 +2,9 @@ import type {
   BootId,
   BootView,
   Fault,
+  GoldenDeed,
+  GoldenState,
+  GoldenTag,
   HostFacts,
   HostId,
   Id,
@@ -13,6 +16,7 @@ import type {
   OperationId,
   VmId,
 } from '@linstock/contract';
+import type { GoldenRecord } from './golden.ts';
 import type { Change, Seen, Step, StepOutcome, Vm, Wish } from './vm.ts';
 
 /** Proof of the right to act: a step with an older fence than the host has seen is refused. */
@@ -129,6 +133,11 @@ export interface Reader {
   operation(id: string): Promise<Operation | undefined>;
   /** The operation that now moves a VM. */
   operationOf(vm: VmId): Promise<Operation | undefined>;
+  /** What is known of golden image versions; a version without a record is a draft. */
+  goldenRecords(where?: { state: GoldenState }): Promise<readonly GoldenRecord[]>;
+  goldenTags(): Promise<readonly GoldenTag[]>;
+  /** Newest first. */
+  goldenDeeds(golden: string, limit: number): Promise<readonly GoldenDeed[]>;
   events(where: { after: number; limit: number; subject?: string }): Promise<readonly LinstockEvent[]>;
   /** `newest` is the last number given (0: none yet), `oldest` the first that is still there (newest + 1: none). */
   eventBounds(): Promise<{ oldest: number; newest: number }>;
@@ -147,6 +156,10 @@ export interface Tx extends Reader {
   addNetwork(network: Network): Promise<void>;
   /** For a network on which nothing was made yet. */
   changeNetwork(network: Network): Promise<void>;
+  /** Writes what is known of a version, and what happened to it. */
+  keepGolden(record: GoldenRecord, deed: GoldenDeed): Promise<void>;
+  /** Moves a tag, or makes it. `golden-tag-moved` when it is not at `ifRevision` any more (0: it must not be there). */
+  moveTag(move: { golden: string; tag: string; ifRevision: number | undefined }, deed: GoldenDeed): Promise<GoldenTag>;
   keepHostFacts(id: HostId, facts: HostFacts): Promise<void>;
   /** Keeps it for a day from now. */
   keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, now: Instant): Promise<void>;

@@ -10,6 +10,7 @@ import { clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { ensureDefaultNetwork } from './default-network.ts';
 import { Engine, stumbleOf } from './engine.ts';
+import { GoldenKeeper } from './golden-keeper.ts';
 import { ids, random } from './ids.ts';
 import { openInstallation } from './installation.ts';
 import { Reclaim } from './reclaim.ts';
@@ -115,6 +116,14 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
           'a spare slot could not be made; it is tried again after the next change',
         ), // throws what is a bug
     });
+    const goldenKeeper = new GoldenKeeper({
+      store,
+      ids,
+      now: clock.now,
+      sleep: clock.sleep,
+      failed: (error) =>
+        log.error({ fault: stumbleOf(error, 'settle a verification') }, 'a verification could not be settled; it is looked at again'), // throws what is a bug
+    });
     const reclaim = new Reclaim({ store, host, mark, now: clock.now });
     return {
       handlers: handlersOf(parts),
@@ -130,6 +139,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
         const work = [
           engine.run(both),
           follow(host, store, both),
+          goldenKeeper.run(both),
           everyMinute(reclaim, networks, network, both, log),
           ...(networks && config.spares > 0 ? [spares.run(both)] : []),
         ];

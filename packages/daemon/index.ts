@@ -5,6 +5,7 @@ export { findRunning, startInBackground } from './background.ts';
 export { readConfig, type Config } from './config.ts';
 export { openController, type Controller } from './controller.ts';
 export { Engine, type EngineParts, type Program } from './engine.ts';
+export { GoldenKeeper } from './golden-keeper.ts';
 export { readServing, type Serving } from './lock.ts';
 export { prepare, type Prepared } from './prepare.ts';
 export { purge, stop } from './purge.ts';

@@ -7,9 +7,21 @@
  * `call` is the whole API, typed by the route table; the nouns on top of it are conveniences. It keeps no state but its
  * connections, decides nothing, and throws `FaultError` for every refusal.
  */
-import type { BootView, GoldenManifest, Health, HostView, LinstockEvent, NetworkView, Operation, Reply } from '@linstock/contract';
+import type {
+  BootView,
+  GoldenDeed,
+  GoldenDiff,
+  GoldenTag,
+  GoldenView,
+  Health,
+  HostView,
+  LinstockEvent,
+  NetworkView,
+  Operation,
+  Reply,
+} from '@linstock/contract';
 import { usualBackOff, type BackOff } from './back-off.ts';
-import { Calls, type CallOptions, type EventOptions, type Input, type JsonRouteName } from './calls.ts';
+import { Calls, signalOf, type CallOptions, type EventOptions, type Input, type JsonRouteName } from './calls.ts';
 import { readEvents } from './events.ts';
 import { Transport } from './transport.ts';
 import { Vms } from './vms.ts';
@@ -24,6 +36,9 @@ export type ConnectOptions = ({ url: string; unixSocket?: undefined } | { url?: 
 };
 
 type Signal = { signal?: AbortSignal };
+
+/** One answer is held so long at most; then it is asked again. */
+const longestHeldSeconds = 30;
 
 export class Linstock {
   readonly vms: Vms;
@@ -56,9 +71,35 @@ export class Linstock {
     show: (id: string, options: Signal = {}): Promise<BootView> => this.#calls.json('boot.show', { params: { id } }, options),
   };
   readonly goldens = {
-    list: async (options: Signal = {}): Promise<GoldenManifest[]> => (await this.#calls.json('golden.list', {}, options)).items,
-    /** by `name` or `name@version` */
-    show: (id: string, options: Signal = {}): Promise<GoldenManifest> => this.#calls.json('golden.show', { params: { id } }, options),
+    list: async (options: Signal = {}): Promise<GoldenView[]> => (await this.#calls.json('golden.list', {}, options)).items,
+    tags: async (options: Signal = {}): Promise<GoldenTag[]> => (await this.#calls.json('golden.list', {}, options)).tags,
+    /** by `name`, `name@version` or `name:tag` */
+    show: (id: string, options: Signal = {}): Promise<GoldenView> => this.#calls.json('golden.show', { params: { id } }, options),
+    /** Boots a throw-away VM of it; with `withinMs` until it is known whether it was proved, or the time is up. */
+    verify: async (id: string, options: Signal & { withinMs?: number } = {}): Promise<GoldenView> => {
+      const until = performance.now() + (options.withinMs ?? 0);
+      const { withinMs: _, ...call } = options;
+      let view = await this.#calls.json('golden.verify', { params: { id } }, call);
+      while (view.state === 'verifying' && performance.now() < until) {
+        const waitSeconds = Math.max(1, Math.min(longestHeldSeconds, Math.ceil((until - performance.now()) / 1000)));
+        view = await this.#calls.json('golden.show', { params: { id: `${view.name}@${view.version}` } }, { ...call, waitSeconds });
+      }
+      return view;
+    },
+    promote: (golden: string, tag: string, body: Input<'golden.promote'>['body'], options: Signal = {}): Promise<GoldenTag> =>
+      this.#calls.json('golden.promote', { params: { id: golden, tag }, body }, options),
+    rollback: (golden: string, tag: string, body: Input<'golden.rollback'>['body'] = {}, options: Signal = {}): Promise<GoldenTag> =>
+      this.#calls.json('golden.rollback', { params: { id: golden, tag }, body }, options),
+    history: async (golden: string, options: Signal & { limit?: number } = {}): Promise<GoldenDeed[]> =>
+      (
+        await this.#calls.json(
+          'golden.history',
+          { params: { id: golden }, query: options.limit === undefined ? {} : { limit: options.limit } },
+          signalOf(options),
+        )
+      ).items,
+    diff: (id: string, other: string, options: Signal = {}): Promise<GoldenDiff> =>
+      this.#calls.json('golden.diff', { params: { id, other } }, options),
   };
   readonly networks = {
     list: async (options: Signal = {}): Promise<NetworkView[]> => (await this.#calls.json('network.list', {}, options)).items,

@@ -1,5 +1,7 @@
 import {
   FaultError,
+  type GoldenDeed,
+  type GoldenTag,
   type HostFacts,
   type HostId,
   type Instant,
@@ -8,10 +10,10 @@ import {
   type OperationId,
   type VmId,
 } from '@linstock/contract';
-import { stateOf, type Tx, type Vm, type Wish } from '@linstock/core';
+import { stateOf, type GoldenRecord, type Tx, type Vm, type Wish } from '@linstock/core';
 import { endOperation } from './operations.ts';
 import { SqlReader } from './reader.ts';
-import { networkRow, operationRow, toJson, vmMade, vmMoved } from './rows.ts';
+import { goldenDeedRow, goldenTagOf, networkRow, operationRow, toJson, vmMade, vmMoved } from './rows.ts';
 import type { Scope } from './scope.ts';
 
 /** How long an answer is kept for its idempotency key, `ms`. */
@@ -112,6 +114,49 @@ export class SqlTx extends SqlReader implements Tx {
   async changeNetwork(network: Network): Promise<void> {
     const { id: _, ...row } = networkRow(network);
     await this.#scope.db.updateTable('networks').set(row).where('id', '=', network.id).execute();
+  }
+
+  async keepGolden(record: GoldenRecord, deed: GoldenDeed): Promise<void> {
+    const { db } = this.#scope;
+    const { name, version, ...known } = record;
+    await db
+      .insertInto('golden_versions')
+      .values(record)
+      .onConflict((c) => c.columns(['name', 'version']).doUpdateSet(known))
+      .execute();
+    await this.#did(name, deed);
+  }
+
+  async moveTag(move: { golden: string; tag: string; ifRevision: number | undefined }, deed: GoldenDeed): Promise<GoldenTag> {
+    const { db } = this.#scope;
+    const { golden, tag, ifRevision } = move;
+    const there = await db.selectFrom('golden_tags').selectAll().where('golden', '=', golden).where('tag', '=', tag).executeTakeFirst();
+    const revision = there?.revision ?? 0;
+    if (ifRevision !== undefined && ifRevision !== revision)
+      throw new FaultError('golden-tag-moved', { golden, tag, given: ifRevision, current: revision });
+    const row = { golden, tag, version: deed.version, revision: revision + 1, moved_at: deed.at, moved_by: deed.by };
+    await db
+      .insertInto('golden_tags')
+      .values(row)
+      .onConflict((c) => c.columns(['golden', 'tag']).doUpdateSet(row))
+      .execute();
+    await this.#did(golden, { ...deed, tag, from: there?.version ?? null });
+    return goldenTagOf(row);
+  }
+
+  async #did(golden: string, deed: GoldenDeed): Promise<void> {
+    const { db, journal } = this.#scope;
+    const last = await db
+      .selectFrom('golden_deeds')
+      .select((e) => e.fn.max('n').as('n'))
+      .where('golden', '=', golden)
+      .executeTakeFirst();
+    await db
+      .insertInto('golden_deeds')
+      .values(goldenDeedRow(golden, (last?.n ?? 0) + 1, deed))
+      .execute();
+    const { at, what, ...more } = deed;
+    journal.emit(`golden.${what}`, `${golden}@${deed.version}`, more, at);
   }
 
   async keepHostFacts(id: HostId, facts: HostFacts): Promise<void> {

@@ -1,6 +1,32 @@
-import type { BootId, HostFacts, HostId, Instant, LinstockEvent, Network, Operation, VmId } from '@linstock/contract';
-import type { BootRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
-import { bootOf, eventOf, fromJson, historyOf, hostFactsOf, networkOf, operationOf, vmIdOf, vmOf, type VmRow } from './rows.ts';
+import type {
+  BootId,
+  GoldenDeed,
+  GoldenState,
+  GoldenTag,
+  HostFacts,
+  HostId,
+  Instant,
+  LinstockEvent,
+  Network,
+  Operation,
+  VmId,
+} from '@linstock/contract';
+import type { BootRecord, GoldenRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
+import {
+  bootOf,
+  eventOf,
+  fromJson,
+  goldenDeedOf,
+  goldenRecordOf,
+  goldenTagOf,
+  historyOf,
+  hostFactsOf,
+  networkOf,
+  operationOf,
+  vmIdOf,
+  vmOf,
+  type VmRow,
+} from './rows.ts';
 import type { Scope } from './scope.ts';
 
 /** Lists without a limit of the caller's end here; whoever wants more pages with `after`. */
@@ -125,6 +151,27 @@ export class SqlReader implements Reader {
       .where('state', '=', 'running')
       .executeTakeFirst();
     return row && operationOf(row);
+  }
+
+  async goldenRecords(where?: { state: GoldenState }): Promise<readonly GoldenRecord[]> {
+    let query = this.#scope.db.selectFrom('golden_versions').selectAll();
+    if (where !== undefined) query = query.where('state', '=', where.state);
+    return (await query.orderBy('name').orderBy('version').execute()).map(goldenRecordOf);
+  }
+
+  async goldenTags(): Promise<readonly GoldenTag[]> {
+    return (await this.#scope.db.selectFrom('golden_tags').selectAll().orderBy('golden').orderBy('tag').execute()).map(goldenTagOf);
+  }
+
+  async goldenDeeds(golden: string, limit: number): Promise<readonly GoldenDeed[]> {
+    const rows = await this.#scope.db
+      .selectFrom('golden_deeds')
+      .selectAll()
+      .where('golden', '=', golden)
+      .orderBy('n', 'desc')
+      .limit(limit)
+      .execute();
+    return rows.map(goldenDeedOf);
   }
 
   async events(where: { after: number; limit: number; subject?: string }): Promise<readonly LinstockEvent[]> {

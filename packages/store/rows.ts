@@ -6,7 +6,10 @@ import {
   FaultError,
   type BootId,
   type Fault,
+  type GoldenDeed,
   type GoldenManifest,
+  type GoldenState,
+  type GoldenTag,
   type HostFacts,
   type LinstockEvent,
   type Network,
@@ -15,7 +18,7 @@ import {
   type Verdict,
   type VmId,
 } from '@linstock/contract';
-import type { BootRecord, HistoryEntry, Phase, Vm, VmSettings, Wish } from '@linstock/core';
+import type { BootRecord, GoldenRecord, HistoryEntry, Phase, Vm, VmSettings, Wish } from '@linstock/core';
 
 export type VmRow = {
   id: string;
@@ -102,12 +105,38 @@ export type OperationRow = {
   fault: string | null;
 };
 
+export type GoldenVersionRow = {
+  name: string;
+  version: number;
+  digest: string;
+  state: string;
+  vm: string | null;
+  boot: string | null;
+  why: string | null;
+};
+export type GoldenTagRow = { golden: string; tag: string; version: number; revision: number; moved_at: number; moved_by: string };
+export type GoldenDeedRow = {
+  golden: string;
+  n: number;
+  at: number;
+  by_whom: string;
+  what: string;
+  version: number;
+  tag: string | null;
+  from_version: number | null;
+  boot: string | null;
+  reason: string | null;
+};
+
 export type EventRow = { seq: number; id: string; source: string; type: string; subject: string; time: number; data: string };
 export type HistoryRow = { vm: string; n: number; at: number; phase: string; decision: string; outcome: string; ms: number };
 
 export type Tables = {
   meta: { name: string; value: number };
   goldens: { digest: string; manifest: string };
+  golden_versions: GoldenVersionRow;
+  golden_tags: GoldenTagRow;
+  golden_deeds: GoldenDeedRow;
   vms: VmRow;
   boots: BootRow;
   leases: { network_index: number; slot: number; vm: string; boot: string };
@@ -166,6 +195,8 @@ const phases: Record<Phase, true> = {
 const verdicts: Record<Verdict, true> = { proved: true, refuted: true, unknown: true };
 const bootKinds: Record<BootRecord['kind'], true> = { cold: true, restored: true };
 const operationStates: Record<Operation['state'], true> = { running: true, succeeded: true, failed: true, replaced: true };
+const goldenStates: Record<GoldenState, true> = { draft: true, verifying: true, active: true, failed: true };
+const goldenDeeds: Record<GoldenDeed['what'], true> = { verify: true, verified: true, failed: true, promote: true, rollback: true };
 const networkKinds: Record<Network['kind'], true> = { bridge: true, user: true };
 
 export function vmIdOf(text: string): VmId {
@@ -173,7 +204,7 @@ export function vmIdOf(text: string): VmId {
   return text as VmId;
 }
 function bootIdOf(place: Place, text: string): BootId {
-  if (!text.startsWith('boot_')) throw unreadable(place, 'claim_boot', `'${text}' is not the id of a boot`);
+  if (!text.startsWith('boot_')) throw unreadable(place, 'boot', `'${text}' is not the id of a boot`);
   return text as BootId;
 }
 
@@ -265,6 +296,42 @@ export function bootOf(row: BootRow): BootRecord {
     proof: fromJsonOrNull<Proof>(place, 'proof', row.proof),
     fault: fromJsonOrNull<Fault>(place, 'fault', row.fault),
   };
+}
+
+export function goldenRecordOf(row: GoldenVersionRow): GoldenRecord {
+  const place = { table: 'golden_versions', row: `${row.name}@${row.version}` };
+  return {
+    name: row.name,
+    version: row.version,
+    digest: row.digest,
+    state: wordOf(goldenStates, place, 'state', row.state),
+    vm: row.vm === null ? null : vmIdOf(row.vm),
+    boot: row.boot === null ? null : bootIdOf(place, row.boot),
+    why: row.why,
+  };
+}
+
+export function goldenTagOf(row: GoldenTagRow): GoldenTag {
+  const { golden, tag, version, revision, moved_at: movedAt, moved_by: movedBy } = row;
+  return { golden, tag, version, revision, movedAt, movedBy };
+}
+
+export function goldenDeedOf(row: GoldenDeedRow): GoldenDeed {
+  return {
+    at: row.at,
+    by: row.by_whom,
+    what: wordOf(goldenDeeds, { table: 'golden_deeds', row: `${row.golden} ${row.n}` }, 'what', row.what),
+    version: row.version,
+    tag: row.tag,
+    from: row.from_version,
+    boot: row.boot,
+    reason: row.reason,
+  };
+}
+
+export function goldenDeedRow(golden: string, n: number, deed: GoldenDeed): GoldenDeedRow {
+  const { at, by: by_whom, what, version, tag, from: from_version, boot, reason } = deed;
+  return { golden, n, at, by_whom, what, version, tag, from_version, boot, reason };
 }
 
 export function networkOf(row: NetworkRow): Network {

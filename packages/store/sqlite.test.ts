@@ -9,6 +9,7 @@ import { anOperation, aVm, testIds, testRandom } from '@linstock/testkit';
 import { startWriter } from '@linstock/testkit/store-process';
 import { testStore } from '@linstock/testkit/store-suite';
 import { openStore } from './index.ts';
+import { knownSchema } from './migrations/migrations.ts';
 
 testStore('the store on SQLite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'linstock-store-'));
@@ -49,6 +50,17 @@ describe('a SQLite file', () => {
     await store.close();
   };
 
+  it('is brought up to date from the first schema, with its VMs', async () => {
+    await made();
+    sql(`drop table golden_versions; drop table golden_tags; drop table golden_deeds;
+      update meta set value = 1 where name = 'schema';
+      update vms set settings = json_remove(settings, '$.vmmVersion', '$.firecracker')`);
+    const store = await openIt();
+    expect(await store.read((tx) => tx.vms())).toEqual([aVm()]);
+    expect(await store.read((tx) => tx.goldenRecords())).toEqual([]);
+    await store.close();
+  });
+
   it('is one file when it is closed', async () => {
     await made();
     expect(await readdir(folder)).toEqual(['linstock.db']);
@@ -68,7 +80,7 @@ describe('a SQLite file', () => {
       path = `${path}.copy`;
     }
     const before = await picture();
-    await expect(openIt()).rejects.toMatchObject({ fault: { code: 'database-newer', data: { folder, found: 99, known: 1 } } });
+    await expect(openIt()).rejects.toMatchObject({ fault: { code: 'database-newer', data: { folder, found: 99, known: knownSchema } } });
     expect(await picture()).toEqual(before);
   });
 

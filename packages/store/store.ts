@@ -203,6 +203,10 @@ export class SqlStore implements Store {
       await db
         .deleteFrom('boots')
         .where('ended_at', '<', before)
+        // the proof of a golden version stands as long as that is what it is known by
+        .where((e) =>
+          e.not(e.exists(e.selectFrom('golden_versions').select('golden_versions.boot').whereRef('golden_versions.boot', '=', 'boots.id'))),
+        )
         .where((e) =>
           e.or([
             e.exists(

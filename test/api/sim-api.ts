@@ -1,5 +1,5 @@
 import { decideVm, type Store } from '@linstock/core';
-import { buildApp, Engine, handlersOf, type Parts } from '@linstock/daemon';
+import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
 import { openStore } from '@linstock/store';
 import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';
 
@@ -19,11 +19,22 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
   const program = { observe: host.observe.bind(host), decide: decideVm, perform: host.perform.bind(host) };
   const engine = new Engine({ store, program, now: () => now, sleep: never, worker: 'w', atOnce: 4 });
 
+  const keeper = new GoldenKeeper({
+    store,
+    ids,
+    now: () => now,
+    sleep: never,
+    failed: (error) => {
+      throw error;
+    },
+  });
+
   /** One tick of the world and one look at everything that is due. */
   const turn = async (): Promise<void> => {
     now += 250;
     world.tick();
     await engine.tick(new AbortController().signal);
+    await keeper.pass();
   };
   const parts: Parts = {
     store,

@@ -1,9 +1,10 @@
 import type { Handlers } from './app.ts';
+import { goldenHandlers } from './goldens.ts';
 import { otherHandlers } from './others.ts';
 import type { Parts } from './parts.ts';
 import { vmHandlers } from './vms.ts';
 
 /** Every route's handler: a missing one does not compile. */
 export function handlersOf(parts: Parts): Handlers {
-  return { ...vmHandlers(parts), ...otherHandlers(parts) };
+  return { ...vmHandlers(parts), ...goldenHandlers(parts), ...otherHandlers(parts) };
 }

@@ -3,23 +3,14 @@ import { stateOf, type BootRecord } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Parts } from './parts.ts';
-import { findGolden, findNetwork } from './plan-vm.ts';
+import { findNetwork } from './plan-vm.ts';
 import { eventStream } from './event-stream.ts';
 import { bootView, networkView } from './views.ts';
 import { find } from './vms.ts';
 
 type OtherHandlers = Pick<
   Handlers,
-  | 'health.show'
-  | 'boot.list'
-  | 'boot.show'
-  | 'golden.list'
-  | 'golden.show'
-  | 'network.list'
-  | 'network.show'
-  | 'host.list'
-  | 'operation.show'
-  | 'event.list'
+  'health.show' | 'boot.list' | 'boot.show' | 'network.list' | 'network.show' | 'host.list' | 'operation.show' | 'event.list'
 >;
 
 export function otherHandlers(parts: Parts): OtherHandlers {
@@ -51,8 +42,6 @@ export function otherHandlers(parts: Parts): OtherHandlers {
       if (record === undefined) throw new FaultError('not-found', { noun: 'boot', id: params.id });
       return document<'boot.show'>(await viewOf(record, networks));
     },
-    'golden.list': async () => document<'golden.list'>({ items: [...(await host.goldens())] }),
-    'golden.show': async ({ params }) => document<'golden.show'>(findGolden(await host.goldens(), params.id)),
     'network.list': async () =>
       store.read(async (tx) => {
         const networks = await tx.networks();

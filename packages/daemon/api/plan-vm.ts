@@ -1,4 +1,4 @@
-import { FaultError, type GoldenManifest, type HostFacts, type Network, type VmId, type VmSpec } from '@linstock/contract';
+import { FaultError, type GoldenManifest, type GoldenTag, type HostFacts, type Network, type VmId, type VmSpec } from '@linstock/contract';
 import {
   applyChanges,
   chooseVmm,
@@ -17,9 +17,16 @@ import {
  */
 export function planVm(
   spec: VmSpec,
-  known: { goldens: readonly GoldenManifest[]; networks: readonly Network[]; facts: HostFacts; mark: string; id: VmId },
+  known: {
+    goldens: readonly GoldenManifest[];
+    tags: readonly GoldenTag[];
+    networks: readonly Network[];
+    facts: HostFacts;
+    mark: string;
+    id: VmId;
+  },
 ): VmSettings {
-  const golden = findGolden(known.goldens, spec.golden);
+  const golden = findGolden(known.goldens, spec.golden, known.tags);
   const network = findNetwork(known.networks, spec.network);
   const memoryMiB = spec.memoryMiB ?? golden.machine.memoryMiB;
   if (memoryMiB < golden.machine.leastMemoryMiB) {
@@ -45,9 +52,14 @@ function tokensOf(result: BootArgsResult): readonly string[] {
   throw new FaultError('boot-args-invalid', { problems: result.problems.join(' ') });
 }
 
-/** `name` is its newest version, `name@version` that one. */
-export function findGolden(goldens: readonly GoldenManifest[], wanted: string): GoldenManifest {
-  const [name, version] = wanted.split('@');
+/** `name` is its newest version, `name@version` that one, `name:tag` where the tag is. */
+export function findGolden(goldens: readonly GoldenManifest[], wanted: string, tags: readonly GoldenTag[]): GoldenManifest {
+  const [, name = '', mark, rest] = /^([^@:]*)(?:([@:])(.*))?$/.exec(wanted) ?? [];
+  const mine = tags.filter(({ golden }) => golden === name);
+  const tagged = mark === ':' ? mine.find(({ tag }) => tag === rest) : undefined;
+  if (mark === ':' && tagged === undefined && goldens.some((g) => g.name === name))
+    throw new FaultError('golden-tag-unknown', { golden: name, tag: rest ?? '', known: mine.map(({ tag }) => tag).join(', ') || 'none' });
+  const version = tagged === undefined ? rest : String(tagged.version);
   const found = goldens
     .filter((g) => g.name === name && (version === undefined || String(g.version) === version))
     .toSorted((a, b) => b.version - a.version)[0];

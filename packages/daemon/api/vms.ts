@@ -16,7 +16,8 @@ import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
 import type { Parts } from './parts.ts';
-import { planVm } from './plan-vm.ts';
+import { createVm, refuseFull } from './create-vm.ts';
+import { onceIn } from './once.ts';
 import { vmView } from './views.ts';
 import { waitFor } from './waiting.ts';
 
@@ -51,6 +52,7 @@ const wishes: Record<Action, { action: VmAction; wish: Wish; reprove?: true }> =
 
 export function vmHandlers(parts: Parts): VmHandlers {
   const { store, host, ids, now } = parts;
+  const once = onceIn(parts);
 
   const view = async (tx: Reader, vm: Vm): Promise<VmView> => {
     const operation = await tx.operationOf(vm.id);
@@ -88,19 +90,6 @@ export function vmHandlers(parts: Parts): VmHandlers {
     });
   };
 
-  /** Runs `work` once per idempotency key; the key is written in the same transaction as what it stands for. */
-  const once = async (caller: Caller, why: string, work: (tx: Tx) => Promise<Wished>): Promise<Wished & { replayed: boolean }> =>
-    store.write(why, async (tx) => {
-      if (caller.once) {
-        const before = await tx.answer(caller.once.scope, now());
-        if (before && before.bodyHash !== caller.once.bodyHash) throw new FaultError('idempotency-key-reused', { key: caller.once.key });
-        if (before) return { ...(before.body as Wished), replayed: true };
-      }
-      const made = await work(tx);
-      if (caller.once) await tx.keepAnswer(caller.once.scope, { bodyHash: caller.once.bodyHash, status: 202, body: made }, now());
-      return { ...made, replayed: false };
-    });
-
   const act =
     <N extends Action>(name: N) =>
     async (call: { params: { id: string }; query: { until?: Goal | undefined } }, caller: Caller): Promise<Answer<N>> => {
@@ -136,7 +125,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.create': async (call, caller) => {
       const [goldens, facts] = await Promise.all([host.goldens(), host.facts()]);
       const made = await once(caller, 'vm.create', async (tx) => {
-        const { vm, operation } = await create(tx, parts, call.body, caller.who, { goldens, facts });
+        const { vm, operation } = await createVm(tx, parts, call.body, caller.who, { goldens, facts });
         await tx.addVm(vm, operation);
         return { vm: vm.id, operation: operation.id as OperationId };
       });
@@ -202,58 +191,6 @@ export function vmHandlers(parts: Parts): VmHandlers {
       return { is: 'stream', contentType: 'application/octet-stream', chunks, headers: { 'linstock-boot': boot.id } };
     },
   };
-}
-
-async function create(
-  tx: Tx,
-  parts: Parts,
-  spec: VmSpec,
-  by: string,
-  known: Pick<Parameters<typeof planVm>[1], 'goldens' | 'facts'>,
-): Promise<{ vm: Vm; operation: Operation }> {
-  const now = parts.now();
-  const id = parts.ids.next('vm', now);
-  const name = spec.name ?? id.replace('vm_', 'vm-').slice(0, 24);
-  const taken = (await tx.vmsNamed(name)).find((vm) => vm.phase !== 'gone'); // a deleted VM has given its name back
-  if (taken) throw new FaultError('vm-name-taken', { name, id: taken.id });
-  const settings = planVm(spec, { ...known, networks: await tx.networks(), mark: parts.host.mark, id });
-  if (spec.start) await refuseFull(tx, settings.network);
-  const wish: Wish = spec.start ? 'running' : 'stopped';
-  const vm: Vm = {
-    id,
-    name,
-    settings,
-    wish,
-    wishNo: 1,
-    wishBy: by,
-    phase: 'new',
-    claim: null,
-    verified: null,
-    reprove: false,
-    paused: false,
-    deadline: null,
-    stumble: null,
-    fault: null,
-    createdAt: now,
-    version: 1,
-  };
-  const operation: Operation = {
-    id: parts.ids.next('op', now),
-    kind: 'vm.create',
-    subject: id,
-    by,
-    state: 'running',
-    openedAt: now,
-    endedAt: null,
-    fault: null,
-  };
-  return { vm, operation };
-}
-
-/** At once, instead of a VM that fails a moment later. The claim itself is made with the boot, and it has the last word. */
-async function refuseFull(tx: Reader, network: Network): Promise<void> {
-  const slots = slotsOf(network);
-  if ((await tx.leases(network.index)).length >= slots) throw new FaultError('network-full', { network: network.name, slots });
 }
 
 /** By id, or by a name that one VM bears. A deleted one is found as such until the store forgets it. */

@@ -1,4 +1,5 @@
 import { command } from '../../command.ts';
+import { stateCell } from './state.ts';
 import { moment } from '../../render.ts';
 
 const MiB = 1024 * 1024;
@@ -9,11 +10,11 @@ export const goldenList = command({
   args: {},
   options: {},
   async run(_, tools) {
-    const items = await (await tools.api()).goldens.list({ signal: tools.signal });
+    const { items, tags } = await (await tools.api()).call('golden.list', {}, { signal: tools.signal });
     await tools.out.rows(
-      { items },
-      ['golden', 'kernel', 'rootfs', 'MiB', 'ports', 'agent', 'created', 'digest'],
-      items.map((one) => [`${one.name}@${one.version}`, one.kernel.release, one.rootfs.fstype, String(Math.ceil((one.kernel.bytes + one.rootfs.bytes + (one.initrd?.bytes ?? 0)) / MiB)), one.ports.map((port) => `${port.port}:${port.level}`).join(' ') || '-', one.agent ? 'yes' : 'no', moment(one.createdAt), one.digest.slice(0, 12)]),
+      { items, tags },
+      ['golden', 'state', 'tags', 'kernel', 'rootfs', 'MiB', 'ports', 'agent', 'created', 'digest'],
+      items.map((one) => [`${one.name}@${one.version}`, stateCell(one.state), one.tags.join(' ') || '-', one.kernel.release, one.rootfs.fstype, String(Math.ceil((one.kernel.bytes + one.rootfs.bytes + (one.initrd?.bytes ?? 0)) / MiB)), one.ports.map((port) => `${port.port}:${port.level}`).join(' ') || '-', one.agent ? 'yes' : 'no', moment(one.createdAt), one.digest.slice(0, 12)]),
       `There are no golden images. \`${tools.self} up\` makes the first one.`,
     );
   },

@@ -1,15 +1,20 @@
 import { command } from '../../command.ts';
+import { stateCell } from './state.ts';
 import { moment } from '../../render.ts';
 
 export const goldenShow = command({
   path: ['golden', 'show'],
   summary: 'Show what a golden image version is made of',
-  args: { golden: { kind: 'text', doc: '`name` or `name@version`' } },
+  args: { golden: { kind: 'text', doc: '`name`, `name@version` or `name:tag`' } },
   options: {},
   async run({ args }, tools) {
     const one = await (await tools.api()).goldens.show(args.golden, { signal: tools.signal });
     await tools.out.page(one, [
       ['golden', `${one.name}@${one.version}`],
+      ['state', stateCell(one.state)],
+      ...(one.why === null ? [] : [['because', one.why] as const]),
+      ...(one.boot === null ? [] : [['proof', `boot ${one.boot}`] as const]),
+      ['tags', one.tags.join(', ') || '-'],
       ['digest', one.digest],
       ['created', moment(one.createdAt)],
       ['kernel', [`${one.kernel.release} (${one.kernel.format}, ${one.kernel.bytes} bytes, ${one.kernel.package ?? 'no package'})`, one.kernel.banner, one.kernel.blob]],
