@@ -4,6 +4,7 @@ export * from './proof.ts';
 export * from './golden.ts';
 export * from './network.ts';
 export * from './host.ts';
+export * from './doctor.ts';
 export * from './vm.ts';
 export * from './boot.ts';
 export * from './operation.ts';
