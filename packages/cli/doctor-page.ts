@@ -30,7 +30,7 @@ export function doctorPage(report: DoctorReport, style: Style, self: string): st
   return [
     ...wrapped(`This host: Linux ${report.kernel}, looked at ${report.root ? 'as root' : 'as an ordinary user'}`, style, 0),
     ...wrapped(
-      'Measured against a production host with many tenants; where a development host may ignore something, its “why” says so.',
+      'Measured against a production host with many tenants; where a development host may ignore something, its "why" says so.',
       style,
       0,
     ),

@@ -104,7 +104,7 @@ test('a bad must: 1, and everything is printed, the worst first', async () => {
   expect(stderr).toContain('looking at this host\n');
   expect(stdout).toMatchInlineSnapshot(`
     "This host: Linux 6.1.0, looked at as root
-    Measured against a production host with many tenants; where a development host may ignore something, its “why” says so.
+    Measured against a production host with many tenants; where a development host may ignore something, its "why" says so.
 
     Bad, and must be right (1)
 

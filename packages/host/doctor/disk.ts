@@ -70,7 +70,7 @@ export const diskChecks: readonly Check[] = [
     id: 'disk.reflink',
     grade: 'may',
     expected: 'a copy may share blocks with its original',
-    why: 'The disk of a VM is then made in a millisecond, whatever its size, and takes room only for what is changed.',
+    why: 'The copy of a disk is then made in a millisecond, whatever its size, and takes room only for what is changed.',
     fix: 'Put the state folder on XFS (mkfs.xfs -m reflink=1, the default) or btrfs',
     look: ({ state: { sharesBlocks, nearest }, uid }) => {
       if (sharesBlocks === 'yes') return ok(`tried in ${nearest}: it may`);

@@ -64,6 +64,7 @@ const cgroup = (more: Partial<HostReadings['cgroup']>, host = goodHost): HostRea
 });
 const state = (more: Partial<HostReadings['state']>, host = goodHost): HostReadings => ({ ...host, state: { ...goodHost.state, ...more } });
 const running = (...more: Parameters<typeof aVmm>[0][]): HostReadings => ({ ...goodHost, running: more.map((one) => aVmm(one)) });
+const hidden = files('/proc/mounts', text('proc /proc proc rw,relatime,hidepid=invisible 0 0'), user);
 const forbiddenThread = { threads: [denied()] };
 const onRawIron = (flags: string, more: Partial<Record<KernelFile, Reading>> = {}): HostReadings =>
   withFiles(goodHost, { '/proc/cpuinfo': text(`vendor_id\t: AuthenticAMD\nmicrocode\t: 0xa\nflags\t\t: ${flags}`), ...more });
@@ -84,6 +85,7 @@ const rows: readonly Row[] = [
   ['kvm.runs-guests', 'no device', { ...skippedProbe, kvm: absent }, 'bad', /no \/dev\/kvm/],
   ['kvm.runs-guests', 'not tried', skippedProbe, 'unknown', /--no-probe/],
   ['kvm.runs-guests', 'closed to this user', { ...badHost, uid: 1000, kvm: denied() }, 'unknown', /no guest could be tried/],
+  ['kvm.runs-guests', 'nothing behind the device, for any user', { ...badHost, uid: 1000 }, 'bad', /does not open \(ENODEV\)/],
   ['cpu.virtualisation', 'AMD', onRawIron('fpu svm'), 'ok', /svm/],
   ['cpu.virtualisation', 'a word that only contains it', onRawIron('fpu vmx_unrestricted_guest'), 'bad', /neither vmx nor svm/],
   ['cpu.virtualisation', 'unreadable', files('/proc/cpuinfo', unreadable), 'unknown', /EIO/],
@@ -158,6 +160,13 @@ const rows: readonly Row[] = [
     /only be read by root/,
   ],
   [
+    'kvm.timer-floor',
+    'closed to root too',
+    files('/sys/module/kvm/parameters/min_timer_period_us', denied()),
+    'unknown',
+    /cannot be read \(EACCES\)/,
+  ],
+  [
     'kvm.nx-huge-pages',
     'affected',
     { ...goodHost, vulnerabilities: folder({ itlb_multihit: 'KVM: Mitigation: Split huge pages' }) },
@@ -173,6 +182,13 @@ const rows: readonly Row[] = [
     { ...oneFirecracker({ version: ran('Firecracker v1.9.1\n') }), kernel: '6.18.44' },
     'bad',
     /with Firecracker 1\.9\.1/,
+  ],
+  [
+    'host.kernel',
+    'new, with the first that knows it',
+    { ...oneFirecracker({ version: ran('Firecracker v1.16.0\n') }), kernel: '6.18.1' },
+    'ok',
+    /6\.18\.1/,
   ],
   ['host.kernel', 'new, without any', { ...goodHost, kernel: '6.18.44', firecrackers: [] }, 'unknown', /none was found/],
   ['host.kernel', 'one that only looks like it', { ...goodHost, kernel: '6.100.1' }, 'bad', /6\.100/],
@@ -191,6 +207,13 @@ const rows: readonly Row[] = [
     /there is no/,
   ],
   ['host.clock-synchronised', 'nobody to ask', { ...goodHost, clock: absent }, 'unknown', /busybox/],
+  [
+    'host.clock-synchronised',
+    'not, beside other bits',
+    { ...goodHost, clock: ran('    status:       8257 (UNSYNC)\n') },
+    'bad',
+    /8257, not/,
+  ],
   ['host.clock-synchronised', 'a busybox without it', { ...goodHost, clock: ran('', 127, 'busybox failed') }, 'unknown', /busybox failed/],
   ['host.kernel-log-quiet', 'tolerable', files('/proc/sys/kernel/printk', text('4 4 1 7')), 'ok', /^4 4 1 7 in/],
   ['host.kernel-log-quiet', 'unreadable', files('/proc/sys/kernel/printk', unreadable), 'unknown', /EIO/],
@@ -281,6 +304,13 @@ const rows: readonly Row[] = [
   ['network.forward-policy', 'dropping', { ...goodHost, nftChains: ran(chains('drop')) }, 'bad', /ip filter FORWARD/],
   [
     'network.forward-policy',
+    'of a bridge, which is no forwarding of the host',
+    { ...goodHost, nftChains: ran(chains('drop').replace('"family":"ip"', '"family":"bridge"')) },
+    'ok',
+    /none/,
+  ],
+  [
+    'network.forward-policy',
     'no rules at all',
     { ...goodHost, nftChains: ran('{"nftables": [{"metainfo": {}}]}') },
     'ok',
@@ -319,6 +349,13 @@ const rows: readonly Row[] = [
     'unknown',
     /own$/,
   ],
+  [
+    'network.subnet',
+    'the bridge of another installation',
+    { ...user, addresses: ran('[{"ifname":"lscd34-br0","addr_info":[{"local":"192.168.100.1","prefixlen":24}]}]') },
+    'bad',
+    /on lscd34-br0$/,
+  ],
   ['network.subnet', 'no ip', { ...goodHost, routes: absent }, 'unknown', /no program ip/],
   ['network.subnet', 'nothing told', { ...goodHost, addresses: ran('') }, 'unknown', /tells no address/],
 
@@ -351,6 +388,7 @@ const rows: readonly Row[] = [
   ['disk.reflink', 'not to be tried', state({ sharesBlocks: { errno: 'ENOSPC' } }), 'unknown', /ENOSPC/],
   ['disk.reflink', 'a user', state({ sharesBlocks: { errno: 'EACCES' } }, user), 'unknown', /may not be written/],
   ['disk.private', 'not there yet', state({ own: absent }), 'not-applicable', /not there yet/],
+  ['disk.private', 'open to a group', state({ own: { is: 'there', mode: 0o40710, uid: 0 } }), 'bad', /^mode 0710/],
   ['disk.private', 'unreadable', state({ own: denied() }, user), 'unknown', /only be read by root/],
   ['limits.processes', 'unreadable', files('/proc/sys/kernel/pid_max', unreadable), 'unknown', /pid_max cannot be read/],
   [
@@ -400,6 +438,13 @@ const rows: readonly Row[] = [
   ['firecracker.static', 'unreadable', oneFirecracker({ linking: 'unreadable' }), 'unknown', /cannot be read/],
   [
     'firecracker.owner',
+    'open to a group',
+    oneFirecracker({ steps: [{ path: '/opt', uid: 0, mode: 0o40775, link: false }] }),
+    'bad',
+    /\/opt has mode 775/,
+  ],
+  [
+    'firecracker.owner',
     'of a user',
     oneFirecracker({ steps: [{ path: '/home/u', uid: 1000, mode: 0o40755, link: false }] }),
     'bad',
@@ -414,10 +459,10 @@ const rows: readonly Row[] = [
   ],
   ['firecracker.owner', 'the way was not seen', oneFirecracker({ steps: [] }), 'unknown', /cannot be looked at/],
 
-  ...(['seccomp', 'jailed', 'capabilities', 'limits', 'files'] as const).flatMap<Row>((name) => [
-    [`vms.${name}`, 'none runs', running(), 'not-applicable', /no Firecracker runs/],
+  ...(['seccomp', 'jailed', 'capabilities', 'limits', 'cpu-limit', 'files'] as const).flatMap<Row>((name) => [
+    [`vms.${name}`, 'none runs', running(), 'not-applicable', /no Firecracker is seen/],
     [`vms.${name}`, 'not to be seen by a user', { ...running(forbiddenThread), uid: 1000 }, 'unknown', /1 of 1 .* \(EACCES\)/],
-    [`vms.${name}`, 'it went away meanwhile', running({ threads: [absent] }), 'not-applicable', /no Firecracker runs/],
+    [`vms.${name}`, 'it went away meanwhile', running({ threads: [absent] }), 'not-applicable', /no Firecracker is seen/],
     [`vms.${name}`, 'a bad one among good ones', { ...goodHost, running: [aVmm(), ...badHost.running] }, 'bad', /^pid 4242: /],
   ]),
   [
@@ -427,12 +472,17 @@ const rows: readonly Row[] = [
     'bad',
     /1 of 3 threads/,
   ],
+  ['vms.seccomp', 'strict mode is not a filter', running({ threads: [text('Seccomp:\t1')] }), 'bad', /1 of 1/],
   ['vms.jailed', 'two with one user', running({}, { pid: 4243 }), 'bad', /shares the user 30001/],
   ['vms.jailed', 'root folder not to be seen', { ...running({ root: denied() }), uid: 1000 }, 'unknown', /EACCES/],
   ['vms.jailed', 'no uid told', running({ threads: [text('Seccomp: 2')] }), 'unknown', /cannot be looked at/],
-  ['vms.limits', 'cpu without limit', running({ control: { ...aVmm().control, cpu: text('max 100000') } }), 'bad', /no cpu\.max$/],
+  ['vms.limits', 'one of two', running({ control: { ...aVmm().control, pids: text('max') } }), 'bad', /no pids\.max$/],
+  ['vms.cpu-limit', 'none', running({ control: { ...aVmm().control, cpu: text('max 100000') } }), 'bad', /no cpu\.max$/],
   ['vms.files', 'unlimited', running({ limits: text('Max open files  unlimited unlimited files') }), 'bad', /unlimited/],
   ['vms.timer-threads', 'none', { ...goodHost, pits: [] }, 'not-applicable', /no kvm-pit/],
+  ['vms.timer-threads', 'hidden from a user', { ...hidden, pits: [] }, 'unknown', /hidepid/],
+  ['vms.seccomp', 'hidden from a user', { ...hidden, running: [] }, 'unknown', /hidepid/],
+  ['vms.seccomp', 'hidden from users, and root asks', { ...hidden, uid: 0, running: [] }, 'not-applicable', /no Firecracker is seen/],
   ['vms.timer-threads', 'unreadable', { ...goodHost, pits: [denied()] }, 'unknown', /cannot be read/],
 ];
 

@@ -63,7 +63,7 @@ export const isolationChecks: readonly Check[] = [
   {
     id: 'cgroup.controllers',
     grade: 'must',
-    expected: `${limiting.join(', ')} among the controllers of cgroup v2, and to be delegated`,
+    expected: `${limiting.join(', ')} among the controllers of cgroup v2, and free to be passed down`,
     why: 'Without limits of CPU, memory and processes one guest can take the host from all others. A host with one tenant may ignore it.',
     fix: 'Take these controllers from v1 (cgroup_no_v1=all on the kernel command line); in a container, have them delegated',
     look: delegation,

@@ -48,7 +48,7 @@ export const machineChecks: readonly Check[] = [
   {
     id: 'host.architecture',
     grade: 'must',
-    expected: 'x64',
+    expected: 'x64, which is x86-64',
     why: 'Linstock builds images and boots guests for x86-64 only so far.',
     fix: 'Use an x86-64 host',
     look: ({ architecture }) => (architecture === 'x64' ? ok : bad)(architecture),
@@ -115,7 +115,7 @@ export const machineChecks: readonly Check[] = [
     id: 'host.clocksource',
     grade: 'should',
     expected: 'tsc',
-    why: 'With another clock source guests cannot read theirs (kvm-clock) without asking the host, and time in guests is slow and coarse.',
+    why: 'With another one KVM cannot promise guests a stable clock, and each look at the time costs them a system call.',
     fix: `dmesg | grep -i tsc says why the kernel took another one; tsc=reliable forces it where the hardware is sound`,
     look: (host) =>
       byFile(host, clocksource, unknown(`there is no ${clocksource}`, 'Look at it by hand: dmesg | grep clocksource'), (text) =>
@@ -168,7 +168,7 @@ export const machineChecks: readonly Check[] = [
     grade: 'must',
     expected: 'a small guest runs to its end under emulation (TCG)',
     why: 'It shows that QEMU works at all here, with its sandbox and the machine microvm; where KVM does not work, VMs run like this.',
-    fix: 'Install the distribution’s own qemu-system-x86; as root, see that no seccomp or AppArmor profile stops it',
+    fix: "Install the distribution's own qemu-system-x86; as root, see that no seccomp or AppArmor profile stops it",
     look: ({ probes }) =>
       probes.is === 'skipped'
         ? unknown(probes.why, 'Run linstock doctor without --no-probe, where QEMU is installed.')

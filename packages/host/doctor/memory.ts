@@ -22,8 +22,8 @@ const pool = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
 const free = '/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages';
 const transparent = '/sys/kernel/mm/transparent_hugepage/enabled';
 const userfaultfd = '/proc/sys/vm/unprivileged_userfaultfd';
-/** What the kernel itself recommends with huge pages on a machine of one node (mm/khugepaged.c): 66 MiB, and never over 5 % of memory. */
-const RESERVE_KIB = 65_536;
+/** What the kernel itself sets with huge pages, for two zones of memory (mm/khugepaged.c; 67,584 for three), and never over 5 % of memory. */
+const RESERVE_KIB = 45_056;
 const MOST_RESERVED = 0.05;
 
 export const memoryChecks: readonly Check[] = [
@@ -59,7 +59,7 @@ export const memoryChecks: readonly Check[] = [
     id: 'memory.ecc',
     grade: 'must',
     expected: 'memory controllers that report errors (EDAC)',
-    why: 'Without ECC a guest can turn bits of others by hammering its own memory (Rowhammer), and errors of the memory itself go unseen.',
+    why: 'Without ECC a guest can turn bits of others by hammering its own memory (Rowhammer), and errors of the memory itself go unseen. A host with one tenant, or for development, may ignore it.',
     fix: 'Use server memory with ECC, and load the EDAC driver of the chipset',
     look: ({ memoryControllers: folder, ...host }) => {
       const where = '/sys/devices/system/edac/mc';

@@ -28,7 +28,7 @@ export const networkChecks: readonly Check[] = [
     id: 'network.tun',
     grade: 'must',
     expected: '/dev/net/tun is a device and opens for reading and writing',
-    why: 'A guest’s network device ends in a TAP, which is made with it.',
+    why: "A guest's network device ends in a TAP, which is made with it.",
     fix: 'modprobe tun; in a container, pass the device in',
     look: ({ tun, uid }) => {
       if (tun.is === 'absent') return bad('there is no /dev/net/tun');
@@ -143,7 +143,7 @@ function subnetIsFree({ subnet: text, addresses, routes, state }: HostReadings):
       const read = `${text} overlaps with ${clash.other} on ${clash.device}`;
       // whose bridge it is stands in a file of the state folder
       return state.installation.is === 'denied' && /^ls[0-9a-f]{4}-br0$/.test(clash.device)
-        ? onlyRoot(`${read}, which may be this installation’s own`)
+        ? onlyRoot(`${read}, which may be this installation's own`)
         : bad(read);
     }),
   );

@@ -85,7 +85,7 @@ export const processorChecks: readonly Check[] = [
     id: 'cpu.microcode',
     grade: 'must',
     expected: 'microcode that the kernel does not know to be old',
-    why: 'Many mitigations work only together with new microcode, and so do fixes of KVM itself.',
+    why: 'Many mitigations work only together with new microcode, and so do fixes of KVM itself. A host with one tenant may ignore it.',
     fix: 'Install intel-microcode or amd64-microcode (Debian: non-free-firmware), reboot',
     look: microcode,
   },

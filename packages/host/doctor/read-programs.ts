@@ -14,7 +14,7 @@ const HEAD_BYTES = 4_096;
 type Ask = (argv: readonly string[]) => Promise<Answer>;
 
 /** `paths`: the ones to use; null: those of the folders, and of the usual ones. */
-export async function findFirecrackers(o: {
+export async function lookAtFirecrackers(o: {
   paths: readonly string[] | null;
   folders: readonly string[];
   uid: number;

@@ -12,7 +12,7 @@ import { cgroup2Mount } from '../tools/procs.ts';
 import { probePathfinder } from '../vmm/accelerator.ts';
 import { textOf } from './check.ts';
 import { readFolder, readText, tryDevice } from './read-files.ts';
-import { findFirecrackers } from './read-programs.ts';
+import { lookAtFirecrackers } from './read-programs.ts';
 import { lookAtRunning } from './read-running.ts';
 import {
   kernelFiles,
@@ -87,7 +87,7 @@ export async function readHost(o: ReadOrder): Promise<HostReadings> {
     subnet: o.subnet,
     cgroup,
     state: await lookAtState(o.stateFolder),
-    firecrackers: await findFirecrackers({ paths: o.firecrackers, folders: o.programFolders, uid, ask }),
+    firecrackers: await lookAtFirecrackers({ paths: o.firecrackers, folders: o.programFolders, uid, ask }),
     ...(await lookAtRunning(cgroup.mount)),
     probes: await probe(o, version),
   };

@@ -37,7 +37,7 @@ export const runningChecks: readonly Check[] = [
   {
     id: 'vms.jailed',
     grade: 'must',
-    expected: 'a user of its own, not root, and another root folder than the host’s',
+    expected: "a user of its own, not root, and another root folder than the host's",
     why: 'A guest that broke out is then nobody on the host, sees only its own files, and cannot touch those of other VMs.',
     fix: 'Start them through the jailer, with a uid and gid of their own each',
     look: (host) => {
@@ -71,23 +71,18 @@ export const runningChecks: readonly Check[] = [
   {
     id: 'vms.limits',
     grade: 'must',
-    expected: 'cpu.max, memory.max and pids.max set in the cgroup of each',
-    why: 'Without them one guest can take the host from all others. A host with one tenant may ignore it.',
-    fix: 'Start them through the jailer with --cgroup cpu.max=… --cgroup memory.max=… --cgroup pids.max=…; memory.max is the guest’s memory and 100 MiB',
-    look: (host) =>
-      ofEach(host, ({ cgroup, control }) => {
-        if (cgroup.is !== 'text') return { unreadable: cgroup };
-        const parts = [
-          ['cpu.max', control.cpu],
-          ['memory.max', control.memory],
-          ['pids.max', control.pids],
-        ] as const;
-        const denied = parts.find(([, one]) => one.is === 'denied');
-        if (denied !== undefined) return { unreadable: denied[1] };
-        // `max` is how no limit is written, for CPU `max 100000`; where the controller is not delegated there is no file
-        const open = parts.filter(([, one]) => /^(?:max\b|$)/.test(textOf(one) ?? '')).map(([name]) => name);
-        return { wrong: open.length === 0 ? null : `no ${open.join(', ')}` };
-      }),
+    expected: 'memory.max and pids.max set in the cgroup of each',
+    why: 'Without them one guest that took over its VMM can use up the memory and the processes of the whole host. A host with one tenant may ignore it.',
+    fix: "Start them through the jailer with --cgroup memory.max=… (the guest's memory and some 100 MiB) and --cgroup pids.max=…",
+    look: (host) => ofEach(host, (vmm) => limitedBy(vmm, ['memory.max', vmm.control.memory], ['pids.max', vmm.control.pids])),
+  },
+  {
+    id: 'vms.cpu-limit',
+    grade: 'should',
+    expected: 'cpu.max set in the cgroup of each',
+    why: 'In cgroups of their own guests share the processors fairly when all want them; with a limit a guest is also as fast tomorrow as it is today.',
+    fix: 'Start them through the jailer with --cgroup cpu.max=…',
+    look: (host) => ofEach(host, (vmm) => limitedBy(vmm, ['cpu.max', vmm.control.cpu])),
   },
   {
     id: 'vms.files',
@@ -107,10 +102,11 @@ export const runningChecks: readonly Check[] = [
     id: 'vms.timer-threads',
     grade: 'should',
     expected: 'no kvm-pit thread in the root cgroup',
-    why: 'The kernel runs a timer thread for each VM; outside of the VM’s cgroup its work is nobody’s, and a guest escapes its CPU limit with it.',
+    why: "The kernel runs a timer thread for each VM; outside of the VM's cgroup its work is nobody's, and a guest escapes its CPU limit with it.",
     fix: 'Start VMMs in their cgroup from the beginning, as the jailer does; or move the threads kvm-pit/PID there',
-    look: ({ pits }) => {
-      if (pits.length === 0) return notApplicable('there is no kvm-pit thread');
+    look: (host) => {
+      const { pits } = host;
+      if (pits.length === 0) return noneSeen(host, 'there is no kvm-pit thread');
       const loose = pits.filter((one) => one.is === 'text' && /^0::\/$/m.test(one.text)).length;
       if (loose > 0) return bad(`${loose} of ${pits.length} kvm-pit threads are in the root cgroup`);
       const unseen = pits.filter((one) => one.is === 'denied').length;
@@ -121,9 +117,24 @@ export const runningChecks: readonly Check[] = [
   },
 ];
 
+function limitedBy({ cgroup }: RunningVmm, ...files: readonly (readonly [name: string, reading: Reading])[]): Sight {
+  if (cgroup.is !== 'text') return { unreadable: cgroup };
+  const denied = files.find(([, one]) => one.is === 'denied');
+  if (denied !== undefined) return { unreadable: denied[1] };
+  // `max` is how no limit is written, for CPU `max 100000`; where the controller is not passed down there is no file
+  const open = files.filter(([, one]) => /^(?:max\b|$)/.test(textOf(one) ?? '')).map(([name]) => name);
+  return { wrong: open.length === 0 ? null : `no ${open.join(', ')}` };
+}
+
 function userOf({ threads }: RunningVmm): string | null {
   const text = threads[0]?.is === 'text' ? threads[0].text : '';
   return valueOf(text, 'Uid')?.split(/\s+/)[1] ?? null; // the effective one
+}
+
+/** Where /proc hides the processes of others (hidepid, proc(5)), that none is seen means nothing. */
+function noneSeen(host: HostReadings, read: string): Finding {
+  const hides = /^\S+ \/proc proc \S*\bhidepid=(?!0|off)/m.test(textOf(host.files['/proc/mounts']) ?? '');
+  return hides && host.uid !== 0 ? onlyRoot('/proc hides the processes of others (hidepid)') : notApplicable(read);
 }
 
 function ofEach(host: HostReadings, look: (vmm: RunningVmm) => Sight): Finding {
@@ -144,5 +155,5 @@ function ofEach(host: HostReadings, look: (vmm: RunningVmm) => Sight): Finding {
     const read = `${denied.length} of ${seen} Firecracker processes cannot be looked at (${some([...new Set(denied)])})`;
     return host.uid !== 0 && denied.every(isForbidden) ? onlyRoot(read) : unknown(read, 'Look at /proc/PID by hand.');
   }
-  return seen === 0 ? notApplicable('no Firecracker runs') : ok(`${seen} Firecracker processes, each as it must be`);
+  return seen === 0 ? noneSeen(host, 'no Firecracker is seen to run') : ok(`${seen} Firecracker processes, each as it must be`);
 }
