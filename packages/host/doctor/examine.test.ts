@@ -307,14 +307,14 @@ const rows: readonly Row[] = [
     'of a bridge, which is no forwarding of the host',
     { ...goodHost, nftChains: ran(chains('drop').replace('"family":"ip"', '"family":"bridge"')) },
     'ok',
-    /none/,
+    /no such chain/,
   ],
   [
     'network.forward-policy',
     'no rules at all',
     { ...goodHost, nftChains: ran('{"nftables": [{"metainfo": {}}]}') },
     'ok',
-    /nft lists none/,
+    /nft lists no such chain/,
   ],
   [
     'network.forward-policy',
@@ -323,6 +323,7 @@ const rows: readonly Row[] = [
     'unknown',
     /iptables-legacy/,
   ],
+  ['network.forward-policy', 'rules that nobody can see', files('/proc/net/ip_tables_names', denied('EIO')), 'unknown', /EIO/],
   ['network.forward-policy', 'a failure', { ...goodHost, nftChains: ran('', 1, 'nft failed') }, 'unknown', /nft failed/],
   [
     'network.forward-policy',

@@ -95,9 +95,10 @@ export const networkChecks: readonly Check[] = [
   },
 ];
 
-function forwardPolicy({ nftChains, files }: HostReadings): Finding {
-  const legacy = textOf(files['/proc/net/ip_tables_names']);
-  return byAnswer(nftChains, unknown('there is no program nft', 'Install nftables.'), ({ code, stdout, how }) => {
+const legacyTables = '/proc/net/ip_tables_names';
+
+function forwardPolicy(host: HostReadings): Finding {
+  return byAnswer(host.nftChains, unknown('there is no program nft', 'Install nftables.'), ({ code, stdout, how }) => {
     if (code !== 0) return unknown(`nft cannot list its chains: ${how}`, 'Look at it by hand: nft list chains');
     const all = chainsOf(stdout);
     if (all === null) return unknown('what nft lists cannot be understood', 'Look at it by hand: nft list chains');
@@ -106,10 +107,12 @@ function forwardPolicy({ nftChains, files }: HostReadings): Finding {
       return bad(
         `dropping by policy: ${some(dropping.map((one) => ['family', 'table', 'name'].map((key) => nameOf(one[key]) ?? '?').join(' ')))}`,
       );
-    // tables of the old iptables are not among what nft lists (/proc/net/ip_tables_names names them)
-    if (legacy !== null && legacy.split('\n').includes('filter'))
-      return unknown('nft lists none, but there are rules of iptables-legacy too', 'Look at it by hand: iptables-legacy -S FORWARD');
-    return ok('nft lists none');
+    // tables of the old iptables are not among what nft lists; no file, no such tables
+    return byFile(host, legacyTables, ok('nft lists no such chain'), (tables) =>
+      tables.split('\n').includes('filter')
+        ? unknown('nft lists no such chain, but there are rules of iptables-legacy too', 'Look at it by hand: iptables-legacy -S FORWARD')
+        : ok('nft lists no such chain, and iptables-legacy has no filter'),
+    );
   });
 }
 
