@@ -5,7 +5,7 @@
 import { accessSync, constants, globSync } from 'node:fs';
 import { join } from 'node:path';
 import { lookAtHost, missingPackages } from '@linstock/cli';
-import { describeFailure, exec, succeeded } from '@linstock/host';
+import { describeFailure, exec, isStaticElf, succeeded } from '@linstock/host';
 
 /** Beyond what the product itself uses. */
 const testPackages: readonly { package: string; there: () => boolean; reason: string }[] = [
@@ -36,7 +36,7 @@ function has(tool: string): boolean {
 export async function prepareTestHost(): Promise<void> {
   const root = process.getuid?.() === 0;
   const missing = [
-    ...missingPackages(await lookAtHost(folders, root)).map(({ package: name, reason }) => ({ name, reason })),
+    ...missingPackages(await lookAtHost(folders, root, isStaticElf)).map(({ package: name, reason }) => ({ name, reason })),
     ...testPackages.filter((one) => !one.there()).map(({ package: name, reason }) => ({ name, reason })),
   ];
   if (missing.length === 0) return;

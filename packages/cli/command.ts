@@ -53,7 +53,7 @@ export type Chance = {
   word(): string;
 };
 
-/** 0 done, 1 fault, 2 usage, 3 timed out waiting (the operation goes on), 130 interrupted. `vm exec`: the guest command's. */
+/** 0 done, 1 fault, 2 usage, 3 timed out waiting (the operation goes on), 130 interrupted. `vm exec`: the guest command's; `doctor`: 1 when a must is bad. */
 export type ExitCode = number;
 export const exitCodes = { done: 0, fault: 1, usage: 2, timedOut: 3, interrupted: 130 } as const;
 

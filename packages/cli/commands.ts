@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { bootList } from './commands/boot/list.ts';
 import { bootShow } from './commands/boot/show.ts';
 import { completionCommand } from './commands/completion.ts';
+import { doctor } from './commands/doctor.ts';
 import { down } from './commands/down.ts';
 import { events } from './commands/events.ts';
 import { goldenDiff } from './commands/golden/diff.ts';
@@ -64,6 +65,7 @@ export const commands: readonly Command[] = [
   operationShow,
   events,
   health,
+  doctor,
   serve,
   version,
   test,

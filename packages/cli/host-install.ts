@@ -10,7 +10,6 @@ import {
   hostPackages,
   howFar,
   installArguments,
-  isStaticElf,
   missingPackages,
   updateArguments,
   type HostPackage,
@@ -24,7 +23,7 @@ const APT_TIMEOUT_MS = 30 * 60_000;
 /** how often to look how far apt-get is */
 const APT_LOOK_MS = 300;
 
-export async function lookAtHost(folders: readonly string[], root: boolean): Promise<Look> {
+export async function lookAtHost(folders: readonly string[], root: boolean, isStaticElf: DaemonFace['isStaticElf']): Promise<Look> {
   const where = new Map<string, string>();
   for (const tool of new Set([...hostPackages.flatMap((one) => one.tools), 'apt-get'])) {
     for (const folder of folders) {
@@ -39,14 +38,14 @@ export async function lookAtHost(folders: readonly string[], root: boolean): Pro
     }
   }
   const busybox = where.get('busybox');
-  return { present: (tool) => where.has(tool), busyboxIsStatic: busybox !== undefined && (await isStatic(busybox)), root };
+  return { present: (tool) => where.has(tool), busyboxIsStatic: busybox !== undefined && isStaticElf(await headOf(busybox)), root };
 }
 
-async function isStatic(path: string): Promise<boolean> {
+async function headOf(path: string): Promise<Uint8Array> {
   await using file = await open(path);
   const head = new Uint8Array(4096); // the program headers follow the file header
   const { bytesRead } = await file.read(head, 0, head.length, 0);
-  return isStaticElf(head.subarray(0, bytesRead));
+  return head.subarray(0, bytesRead);
 }
 
 export type InstallWorld = {

@@ -2,8 +2,8 @@
  * The CLI: makes the parser from the commands, runs one, prints errors at this one place.
  *
  * Exit codes: 0 done, 1 fault, 2 usage, 3 timed out waiting (the operation goes on), 130 interrupted; `vm exec` ends with
- * the guest command's. A fault is one sentence on stderr (what, why, what to do), its code and request id; with `--json`
- * its problem document is on stdout too, so that stdout always holds JSON.
+ * the guest command's, `doctor` with 1 when a must is bad. A fault is one sentence on stderr (what, why, what to do), its
+ * code and request id; with `--json` its problem document is on stdout too, so that stdout always holds JSON.
  */
 import { randomUUID } from 'node:crypto';
 import { Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander';

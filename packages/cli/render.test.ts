@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { aBoot, aCondition } from '@linstock/sdk/testing';
 import type { Proof } from '@linstock/contract';
-import { fitted, page, plain, proofSummary, proofTable, safeJson, table, timelineBars, took, type Style } from './render.ts';
+import { fitted, page, plain, proofSummary, proofTable, safeJson, table, timelineBars, took, wrapped, type Style } from './render.ts';
 
 const pipe: Style = { colour: false, width: null };
 const narrow: Style = { colour: false, width: 76 };
@@ -143,4 +143,11 @@ test('small things', () => {
   expect(plain('a\u001B]0;t\u0007b\u202Ec\td')).toBe('abc d');
   expect(safeJson({ a: '\u009B\u202E\u001B' })).toBe('{"a":"\\u009b\\u202e\\u001b"}');
   expect(JSON.parse(safeJson('\u009B\u202E'))).toBe('\u009B\u202E');
+});
+
+test('wrapping: by words, whole, and only for a terminal', () => {
+  const text = `one two\u001B[2J three ${'x'.repeat(30)} four`;
+  expect(wrapped(text, pipe, 4)).toEqual([`one two three ${'x'.repeat(30)} four`]);
+  expect(wrapped(text, { colour: false, width: 24 }, 4)).toEqual(['one two three', 'x'.repeat(20), `${'x'.repeat(10)} four`]);
+  expect(wrapped('', narrow, 0)).toEqual(['']);
 });

@@ -35,6 +35,26 @@ function usable(width: number | null): number | null {
   return width === null ? null : width <= 0 ? 80 : Math.max(width, 20);
 }
 
+/** Whole, in lines of the terminal's width less `indent`; a word that is longer than that is broken. A pipe gets one line. */
+export function wrapped(text: string, style: Style, indent: number): string[] {
+  const width = usable(style.width);
+  const words = plain(text);
+  if (width === null) return [words];
+  const room = Math.max(width - indent, 20);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of words.split(' ')) {
+    let rest = word;
+    if (line !== '' && line.length + 1 + rest.length > room) {
+      lines.push(line);
+      line = '';
+    }
+    for (; rest.length > room; rest = rest.slice(room)) lines.push(rest.slice(0, room));
+    line = line === '' ? rest : `${line} ${rest}`;
+  }
+  return [...lines, line];
+}
+
 export type Cell = string | { text: string; paint: Paint };
 const textOf = (cell: Cell): string => plain(typeof cell === 'string' ? cell : cell.text);
 

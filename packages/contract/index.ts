@@ -10,6 +10,7 @@ export * from './vm.ts';
 export * from './boot.ts';
 export * from './operation.ts';
 export * from './event.ts';
+export * from './doctor.ts';
 export * from './schema.ts';
 export * from './routes.ts';
 export * from './openapi.ts';

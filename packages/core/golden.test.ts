@@ -2,10 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { aGolden, aProof, aVm, anId } from '@linstock/testkit';
 import { diffGoldens } from './golden-diff.ts';
 import { decideGolden } from './golden.ts';
-import type { BootRecord } from './ports.ts';
 import type { Vm } from './vm.ts';
 
-const boot = { id: anId('boot'), proof: aProof('proved') } as unknown as BootRecord;
+const boot = { id: anId('boot'), proof: aProof('proved') };
 const up = (more: Partial<Vm>): Vm => aVm({ phase: 'up', wish: 'running', verified: 'proved', ...more });
 
 describe('what a verification has come to', () => {

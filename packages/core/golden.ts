@@ -1,5 +1,4 @@
-import { sentenceOf, type BootId, type Condition, type GoldenState, type VmId } from '@linstock/contract';
-import type { BootRecord } from './ports.ts';
+import { sentenceOf, type BootId, type BootView, type Condition, type GoldenState, type VmId } from '@linstock/contract';
 import type { Vm } from './vm.ts';
 
 /** What is known of one golden image version, beside its manifest, which never changes. */
@@ -25,7 +24,7 @@ export type GoldenDecision =
  * What a verification has come to. Pure. `vm` is the throw-away VM as it stands, undefined when the store has forgotten it; `boot` its newest
  * boot. Nothing but a whole proof makes a version active: what is unknown does not.
  */
-export function decideGolden(vm: Vm | undefined, boot: BootRecord | undefined): GoldenDecision {
+export function decideGolden(vm: Vm | undefined, boot: Pick<BootView, 'id' | 'proof'> | undefined): GoldenDecision {
   const id = (boot?.id as BootId | undefined) ?? null;
   const failed = (why: string): GoldenDecision => ({ do: 'settle', state: 'failed', boot: id, why });
   if (vm === undefined) return failed('its VM was deleted before it was proved');

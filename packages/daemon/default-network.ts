@@ -6,7 +6,7 @@ import type { Config } from './config.ts';
 import { ids } from './ids.ts';
 
 const name = 'default';
-const usualSubnet = '192.168.100.0/24';
+export const usualSubnet = '192.168.100.0/24';
 
 /**
  * The one network of an installation, as the settings want it. It is looked at before it is written, so that a refusal changes nothing; and it

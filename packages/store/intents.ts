@@ -118,7 +118,7 @@ export class SqlTx extends SqlReader implements Tx {
 
   async keepGolden(record: GoldenRecord, deed: GoldenDeed): Promise<void> {
     const { db } = this.#scope;
-    const { name, version, ...known } = record;
+    const { name, version: _, ...known } = record;
     await db
       .insertInto('golden_versions')
       .values(record)

@@ -51,7 +51,7 @@ async function ready(daemon: DaemonFace, options: UpOptions, tools: Tools): Prom
   const somebody = process.stdin.isTTY === true && process.stderr.isTTY === true && !options.yes;
   const root = process.getuid?.() === 0;
   const installed = await ensurePackages({
-    look: () => lookAtHost(environment.programFolders, root),
+    look: () => lookAtHost(environment.programFolders, root, daemon.isStaticElf),
     exec: (argv, o) => daemon.exec(argv, o),
     ask: somebody ? (question) => askOnTerminal(question, signal) : null,
     out,

@@ -1,17 +1,5 @@
-import {
-  FaultError,
-  isId,
-  type Goal,
-  type Network,
-  type Operation,
-  type OperationId,
-  type Reply,
-  type VmAction,
-  type VmId,
-  type VmSpec,
-  type VmView,
-} from '@linstock/contract';
-import { chooseVmm, slotsOf, stateOf, allowedIn, type Tx, type Reader, type Vm, type Wish } from '@linstock/core';
+import { FaultError, isId, type Goal, type OperationId, type Reply, type VmAction, type VmId, type VmView } from '@linstock/contract';
+import { chooseVmm, stateOf, allowedIn, type Reader, type Vm, type Wish } from '@linstock/core';
 import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
@@ -37,8 +25,6 @@ type VmHandlers = Pick<
   | 'vm.exec'
   | 'vm.console'
 >;
-/** What a wish made: the VM, and the operation that moves it; none when what was wished for is there already. */
-type Wished = { vm: VmId; operation: OperationId | null };
 type Action = 'vm.start' | 'vm.stop' | 'vm.pause' | 'vm.resume' | 'vm.verify' | 'vm.delete';
 
 const wishes: Record<Action, { action: VmAction; wish: Wish; reprove?: true }> = {

@@ -23,7 +23,8 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
 }
 
-function errnoName(error: unknown): string | undefined {
+/** The name of an error of the system such as `EACCES`; undefined for any other error. */
+export function errnoName(error: unknown): string | undefined {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   return typeof code === 'string' ? code : undefined;
 }

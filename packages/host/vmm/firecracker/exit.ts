@@ -89,7 +89,7 @@ export function whyEnded(remains: Remains): End {
     const says = status === 148 && call !== undefined ? `${own[1]} (number ${call})` : own[1];
     return end(own[0], `with exit code ${status}: ${says}`, remains, status === 152 || status === 153 || silent(remains));
   }
-  // its last vCPU may go with an error and the process with 0 all the same (seen in 1.16.1: two threads race for the exit code)
+  // its last vCPU may go with an error and the process with 0 all the same (seen in 1.9.1 and 1.16.1: two threads race for the exit code)
   if (status === 0)
     return kvmGaveUp(remains) ? end('kvm-failed', 'with exit code 0: KVM gave up running the guest', remains, false) : endOfGuest(remains);
   if (status === 1) return generic(remains);

@@ -2,10 +2,10 @@
  * The Firecrackers of this host: several versions may lie side by side, each with the jailer beside it. A version is what the binary says of
  * itself, never what its path looks like.
  */
-import { realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { exec, succeeded } from '../../tools/exec.ts';
-import { isThere } from '../../tools/files.ts';
+import { isSafeStep, realFile, stepsTo } from '../../tools/trusted-path.ts';
 import { compareVersions, refusalOfVersion, versionIn, type Version } from './versions.ts';
 
 export type FoundFirecracker = {
@@ -38,26 +38,39 @@ export async function findFirecrackers(o: { paths: readonly string[]; named: boo
 }
 
 async function look(named: string, signal: AbortSignal): Promise<FoundFirecracker | (NotFirecracker & { there: boolean })> {
-  if (!(await isThere(named))) return { path: named, there: false, why: 'there is no such file' };
-  const path = await realpath(named);
+  const path = await realFile(named);
+  if (path === null) return { path: named, there: false, why: 'there is no such file' };
+  const open = (await stepsTo(named)).find((step) => !isSafeStep(step, process.getuid?.() ?? 0));
+  if (open !== undefined) return { path: named, there: true, why: `others may change ${open.path}, and with it what root would run` };
   const version = await versionOf(path, signal);
   if (version === null) return { path: named, there: true, why: 'it does not say a version of Firecracker' };
   const refusal = refusalOfVersion(version);
-  if (refusal !== null) return { path: named, there: true, why: refusal };
+  if (refusal !== null) return { path: named, there: true, why: refusal.replace(/\.$/, '') };
   const { mtimeMs, size, ino } = await stat(path);
-  return { path, version, identity: `${ino}-${size}-${mtimeMs}`, jailer: await jailerBeside(path, version, signal) };
+  return { path, version, identity: `${ino}-${size}-${mtimeMs}`, jailer: await jailerOf(path, version, signal) };
 }
 
-/** A release puts `firecracker-v1.9.1-x86_64` beside `jailer-v1.9.1-x86_64`, a package `firecracker` beside `jailer`. */
-async function jailerBeside(path: string, version: Version, signal: AbortSignal): Promise<FoundFirecracker['jailer']> {
-  const beside = join(dirname(path), basename(path).replace('firecracker', 'jailer'));
-  if (beside === path || !(await isThere(beside))) return { absent: `there is no jailer beside ${path}` };
+async function jailerOf(path: string, version: Version, signal: AbortSignal): Promise<FoundFirecracker['jailer']> {
+  const beside = await jailerBeside(path);
+  if (beside === null) return { absent: `there is no jailer beside ${path}` };
   const its = await versionOf(beside, signal);
   if (its === null) return { absent: `${beside} does not say a version` };
   // docs/jailer.md: both must be of the same release
   return compareVersions(its, version) === 0
     ? { path: beside }
     : { absent: `${beside} is of version ${its.text}, and must be of the same as Firecracker` };
+}
+
+/**
+ * Beside the name that it is called by, or beside the file that this leads to. A release puts `firecracker-v1.9.1-x86_64` beside
+ * `jailer-v1.9.1-x86_64`, a package `firecracker` beside `jailer`.
+ */
+export async function jailerBeside(path: string): Promise<string | null> {
+  for (const one of [path, (await realFile(path)) ?? path]) {
+    const jailer = join(dirname(one), basename(one).replace('firecracker', 'jailer'));
+    if (jailer !== one && (await realFile(jailer)) !== null) return jailer;
+  }
+  return null;
 }
 
 async function versionOf(path: string, signal: AbortSignal): Promise<Version | null> {
