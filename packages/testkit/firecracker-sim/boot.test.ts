@@ -168,6 +168,6 @@ describe('--config-file', () => {
   test('a file that is not there is a panic', async () => {
     const sim = bench.run(bench.simulator('1.16.1'), ['--config-file', 'nowhere', '--api-sock', 'api']);
     expect(await sim.ended()).toEqual({ code: null, signal: 'SIGABRT' });
-    expect(bench.read('err')).toContain('Unable to open or read from the configuration file: Os { code: 2, kind: NotFound');
+    expect(bench.read('out')).toContain('Unable to open or read from the configuration file: Os { code: 2, kind: NotFound');
   });
 });

@@ -85,9 +85,9 @@ describe('how a guest ends the process', () => {
     expect(lastMetrics()['signals']).toMatchObject({ sigbus: 1 });
   });
 
-  test('a panic of the VMM is SIGABRT with words on stderr; killed is SIGKILL', async () => {
+  test('a panic of the VMM is SIGABRT with words in the log; killed is SIGKILL', async () => {
     expect(await boot('1.16.1', ['panics']).ended()).toEqual({ code: null, signal: 'SIGABRT' });
-    expect(bench.read('err')).toContain('panicked at');
+    expect(bench.read('log')).toContain('Firecracker panicked at');
     expect(lastMetrics()['vmm']).toEqual({ panic_count: 1 });
     await bench.done();
     bench = new Bench();
@@ -303,7 +303,7 @@ describe('arguments', () => {
     ['x'.repeat(65), 'InvalidLen(65, 1, 64)'],
   ])('the id %j is a panic', async (id, says) => {
     expect(await bench.run(bench.simulator('1.9.1'), ['--id', id]).ended()).toEqual({ code: null, signal: 'SIGABRT' });
-    expect(bench.read('err')).toContain(`Invalid instance ID: ${says}`);
+    expect(bench.read('out')).toContain(`Invalid instance ID: ${says}`);
   });
 
   test('--version, --snapshot-version and --help, each with a line of the log behind', async () => {

@@ -8,7 +8,7 @@ import { MAX_PAYLOAD, type Request, type Response } from './http.ts';
 import { at } from './jail-paths.ts';
 import { Logger, isLevel } from './logger.ts';
 import { Metrics } from './metrics.ts';
-import { osError, standardOutput, type Output } from './output.ts';
+import { bindError, osError, standardOutput, type Output } from './output.ts';
 import { MainError, Panic, abort, endWell, endWithError, exitCodes } from './process.ts';
 import { Refused } from './resources.ts';
 import { RequestError, parseRequest } from './requests.ts';
@@ -310,7 +310,7 @@ async function serve(
         `RunWithApi(FailedToBindSocket(${JSON.stringify(path)}))`,
       );
     throw new MainError(
-      `RunWithApiError error: Failed to bind and run the HTTP server: IO error: ${osError(error)}`,
+      `RunWithApiError error: Failed to bind and run the HTTP server: IO error: ${bindError(at(path), error)}`,
       `RunWithApi(FailedToBindAndRunHttpServer(IOError(${debugOs(error)})))`,
     );
   }
@@ -352,6 +352,7 @@ async function answer(vmm: Vmm, request: Request): Promise<Response> {
     metrics.count('deprecated_api', 'deprecated_http_api_calls');
     return { ...response, deprecated: true };
   } catch (error) {
+    if (error instanceof Panic) abort(error.message, logger);
     if (!(error instanceof RequestError)) throw error;
     metrics.count(group, `${counter}_fails`);
     logger.say('error', 'fc_api', error.message);

@@ -68,6 +68,13 @@ async function listens(): Promise<RawConnection> {
 }
 
 describe('refusals: exit 1, the reason on stderr', () => {
+  test('up to 1.12 all but wrong arguments are a panic', async () => {
+    const wrong = usual(['--resource-limit', 'cpu=1']);
+    expect(await jail('1.12.1', wrong).ended()).toEqual({ code: null, signal: 'SIGABRT' });
+    expect(bench.read('err')).toMatch(/^thread 'main' panicked at .*\nJailer error: Invalid resource argument: cpu\nnote: /);
+    expect(await jail('1.12.1', ['--bogus']).ended()).toEqual({ code: 1, signal: null });
+  });
+
   test.each([
     [['--id', 'vm1'], "Failed to parse arguments: Argument 'exec-file' required, but not found."],
     [usual(['--bogus']), "Failed to parse arguments: Found argument 'bogus' which wasn't expected, or isn't valid in this context."],
@@ -94,7 +101,7 @@ describe('refusals: exit 1, the reason on stderr', () => {
   test('the name of the binary must hold firecracker up to 1.12', async () => {
     const args = usual().map((word) => (word === 'firecracker' ? 'vmm' : word));
     const old = jail('1.12.1', args, 'vmm');
-    expect(await old.ended()).toMatchObject({ code: 1 });
+    expect(await old.ended()).toMatchObject({ signal: 'SIGABRT' });
     expect(bench.read('err')).toContain('must contain "firecracker"');
     jail('1.13.1', args, 'vmm');
     await eventually(() => existsSync(join(root('vmm'), 'vmm.pid')));

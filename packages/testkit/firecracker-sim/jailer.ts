@@ -18,7 +18,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { ArgumentError, parseArguments, wrongInstanceId, type Argument } from './arguments.ts';
 import { osError } from './output.ts';
-import { onStderr } from './process.ts';
+import { backtraceNote, onStderr } from './process.ts';
 import { atLeast, type SimVersion } from './versions.ts';
 
 export const jailerArguments: Readonly<Record<string, Argument>> = {
@@ -37,8 +37,8 @@ export const jailerArguments: Readonly<Record<string, Argument>> = {
   version: { value: false },
 };
 
-/** Text on stderr, exit 1. */
 class JailerError extends Error {}
+class WrongArguments extends JailerError {}
 
 /** Replaces this process, or ends it. */
 export function jailer(argv: readonly string[], version: SimVersion): never {
@@ -46,6 +46,11 @@ export function jailer(argv: readonly string[], version: SimVersion): never {
     return run(argv, version);
   } catch (error) {
     if (!(error instanceof JailerError)) throw error;
+    // up to 1.12 all but wrong arguments is a panic (jailer/src/main.rs)
+    if (!atLeast(version, '1.13.0') && !(error instanceof WrongArguments)) {
+      onStderr(`thread 'main' panicked at src/jailer/src/main.rs:346:27:\nJailer error: ${error.message}\n${backtraceNote}`);
+      process.kill(process.pid, 'SIGABRT');
+    }
     onStderr(`${error.message}\nError: ${JSON.stringify(error.message)}\n`);
     process.exit(1);
   }
@@ -124,7 +129,7 @@ function parse(argv: readonly string[]): ReturnType<typeof parseArguments> {
   try {
     return parseArguments(jailerArguments, argv);
   } catch (error) {
-    if (error instanceof ArgumentError) throw new JailerError(`Failed to parse arguments: ${error.message}`);
+    if (error instanceof ArgumentError) throw new WrongArguments(`Failed to parse arguments: ${error.message}`);
     throw error;
   }
 }

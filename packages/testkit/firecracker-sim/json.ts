@@ -67,11 +67,9 @@ class Reader {
         return this.#map(shape.of);
       }
       case 'enum': {
-        if (next === 0x7b) throw this.#variantObject(shape);
+        if (next === 0x7b) return this.#variantObject(shape.variants);
         if (next !== 0x22) throw this.#ahead('expected value');
-        const text = this.#string();
-        if (!shape.variants.includes(text)) throw this.#here(`unknown variant \`${text}\`, expected ${oneOf(shape.variants)}`);
-        return text;
+        return this.#variant(shape.variants);
       }
       case 'bool':
         if (next === 0x74) return this.#word('true', true);
@@ -137,38 +135,53 @@ class Reader {
       const missing = names.find((name) => shape.fields[name]?.need === 'required' && !Object.hasOwn(value, name));
       if (missing !== undefined) throw new Unplaced(`missing field \`${missing}\``);
     } catch (error) {
-      if (!(error instanceof Unplaced)) throw error;
-      // What serde does before it looks where it stands: it takes the brace, if that is what comes next.
-      if (this.#peek() === 0x7d) this.#at += 1;
-      throw this.#here(error.message);
+      throw this.#placed(error, 0x7d);
     }
     this.#at += 1;
     return value;
   }
 
-  /** serde takes the fields of a struct from a list as well, in their order. */
+  /** serde takes the fields of a struct from a list as well, in their order; what is missing at the end must have a default. */
   #structFromList(shape: StructShape): Json {
     const fields = Object.entries(shape.fields);
     this.#at += 1;
     const value: Record<string, Json> = {};
-    for (const [index, [name, field]] of fields.entries()) {
-      const next = this.#peek();
-      if (next === -1) throw this.#ahead('EOF while parsing a list');
-      if (next === 0x5d) {
-        this.#at += 1;
-        throw this.#here(
-          `invalid length ${index}, expected struct ${shape.name} with ${fields.length} element${fields.length === 1 ? '' : 's'}`,
-        );
+    try {
+      for (const [index, [name, field]] of fields.entries()) {
+        const next = this.#peek();
+        if (next === -1) throw this.#ahead('EOF while parsing a list');
+        if (next === 0x5d) {
+          if (field.need === 'default') continue;
+          const elements = `${fields.length} element${fields.length === 1 ? '' : 's'}`;
+          throw new Unplaced(`invalid length ${index}, expected struct ${shape.name} with ${elements}`);
+        }
+        if (index > 0) {
+          if (next !== 0x2c) throw this.#ahead('expected `,` or `]`');
+          this.#at += 1;
+        }
+        value[name] = field.need === 'optional' && this.#peek() === 0x6e ? this.#word('null', null) : this.value(field.shape);
       }
-      if (index > 0) {
-        if (next !== 0x2c) throw this.#ahead('expected `,` or `]`');
-        this.#at += 1;
-      }
-      value[name] = field.need === 'optional' && this.#peek() === 0x6e ? this.#word('null', null) : this.value(field.shape);
+    } catch (error) {
+      throw this.#placed(error, 0x5d, 0x2c);
     }
-    if (this.#peek() !== 0x5d) throw this.#ahead('trailing characters');
-    this.#at += 1;
+    this.#endOfList();
     return value;
+  }
+
+  /** What serde does before it says where it stands: it takes what ends the struct, if that is what comes next. */
+  #placed(error: unknown, ...ends: readonly number[]): unknown {
+    if (!(error instanceof Unplaced)) return error;
+    if (ends.includes(this.#peek())) this.#at += 1;
+    return this.#here(error.message);
+  }
+
+  #endOfList(): void {
+    const comma = this.#peek() === 0x2c;
+    if (comma) this.#at += 1;
+    const next = this.#peek();
+    if (next === -1) throw this.#ahead(comma ? 'trailing characters' : 'EOF while parsing a list');
+    if (next !== 0x5d || comma) throw this.#ahead(next === 0x5d ? 'trailing comma' : 'trailing characters');
+    this.#at += 1;
   }
 
   /** The next key of an object, or null at its end, which is left where it is. */
@@ -259,16 +272,37 @@ class Reader {
   }
 
   #number(): { value: number; said: string; whole: boolean } {
-    const rest = this.#bytes.subarray(this.#at, this.#at + 400).toString('latin1');
-    const text = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/.exec(rest)?.[0];
-    if (text === undefined || /^-?0\d/.test(rest) || /^-?\d+(?:\.(?!\d)|(?:\.\d+)?[eE][+-]?(?!\d|[+-]))/.test(rest)) {
-      throw this.#ahead('invalid number');
+    const start = this.#at;
+    const digits = (): boolean => {
+      const from = this.#at;
+      while (isDigit(this.#bytes[this.#at])) this.#at += 1;
+      return this.#at > from;
+    };
+    const take = (...signs: readonly number[]): boolean => {
+      if (!signs.includes(this.#bytes[this.#at] ?? -1)) return false;
+      this.#at += 1;
+      return true;
+    };
+    // where a digit must stand: serde has taken what stands there instead
+    const missing = (): JsonError => {
+      if (this.#at >= this.#bytes.length) return this.#here('EOF while parsing a value');
+      this.#at += 1;
+      return this.#here('invalid number');
+    };
+    take(0x2d);
+    if (take(0x30)) {
+      if (isDigit(this.#bytes[this.#at])) throw this.#ahead('invalid number');
+    } else if (!digits()) throw missing();
+    if (take(0x2e) && !digits()) throw this.#ahead(this.#at < this.#bytes.length ? 'invalid number' : 'EOF while parsing a value');
+    if (take(0x65, 0x45)) {
+      take(0x2b, 0x2d);
+      if (!digits()) throw missing();
     }
-    this.#at += text.length;
+    const text = this.#bytes.subarray(start, this.#at).toString('latin1');
     const value = Number(text);
     if (!Number.isFinite(value)) throw this.#here('number out of range');
     const whole = !/[.eE]/.test(text) && value >= -(2 ** 63) && value < 2 ** 64;
-    return { value, said: whole ? text : Number.isInteger(value) ? `${value}.0` : String(value), whole };
+    return { value, said: whole ? text : floating(value), whole };
   }
 
   #string(): string {
@@ -300,9 +334,26 @@ class Reader {
     } else if (!'"\\/bfnrt'.includes(String.fromCharCode(kind))) throw this.#here('invalid escape');
   }
 
-  #variantObject(shape: { name: string }): JsonError {
-    this.#any();
-    return this.#here(`invalid type: map, expected variant of enum ${shape.name}`);
+  #variant(variants: readonly string[]): string {
+    const text = this.#string();
+    if (!variants.includes(text)) throw this.#here(`unknown variant \`${text}\`, expected ${oneOf(variants)}`);
+    return text;
+  }
+
+  /** serde takes a variant without a value as `{"Name": null}` as well. */
+  #variantObject(variants: readonly string[]): string {
+    this.#at += 1;
+    const next = this.#peek();
+    if (next === -1) throw this.#ahead('EOF while parsing a value');
+    if (next !== 0x22) throw this.#wrongType('variant identifier');
+    const text = this.#variant(variants);
+    this.#colon();
+    if (this.#peek() !== 0x6e) throw this.#wrongType('unit');
+    this.#word('null', null);
+    const end = this.#peek();
+    if (end !== 0x7d) throw this.#here(end === -1 ? 'EOF while parsing an object' : 'expected value');
+    this.#at += 1;
+    return text;
   }
 
   /** Takes the scalar that is there, as serde does to say what it is. */
@@ -359,7 +410,16 @@ const expectedText = {
 } as const;
 
 function isNumber(byte: number): boolean {
-  return byte === 0x2d || (byte >= 0x30 && byte <= 0x39);
+  return byte === 0x2d || isDigit(byte);
+}
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+/** A floating point number as a refusal shows it: never without a point or an exponent. */
+function floating(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e16 || (size > 0 && size < 1e-5)) return value.toExponential();
+  return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 export function oneOf(names: readonly string[]): string {
   if (names.length === 0) return 'there are no fields';

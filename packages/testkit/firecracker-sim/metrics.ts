@@ -19,16 +19,17 @@ export class Metrics {
     this.#version = version;
   }
 
-  get configured(): boolean {
-    return this.#file !== null;
-  }
-
-  /** Once in the life of a process. Throws as open does. */
-  open(path: string): void {
+  /** Once in the life of a process: false for another file, which is opened all the same. Throws as open does. */
+  open(path: string): boolean {
     const file = openForWords(path, atLeast(this.#version, '1.14.0'), () => {
       this.#missed += 1;
     });
+    if (this.#file !== null) {
+      file.close();
+      return false;
+    }
     this.#file = file;
+    return true;
   }
 
   count(group: string, key: string, by = 1): void {

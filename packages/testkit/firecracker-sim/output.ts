@@ -2,7 +2,8 @@
  * Files that a program writes without ever waiting: its standard output, log, metrics, console. What a full pipe does not take is lost and
  * counted, as with the O_NONBLOCK descriptions that Firecracker writes to (facts §6.1).
  */
-import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { at } from './jail-paths.ts';
 
 export class Output {
@@ -56,6 +57,12 @@ export function osError(error: unknown): string {
   const [text, number] = osErrors[code] ?? [String((error as Error).message), 0];
   return `${text} (os error ${number})`;
 }
+/** libuv says EACCES of a socket whose folder is not there (uv-unix/pipe.c). */
+export function bindError(path: string, error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return osError(code === 'EACCES' && !existsSync(dirname(path)) ? Object.assign(new Error('no folder'), { code: 'ENOENT' }) : error);
+}
+
 const osErrors: Readonly<Record<string, readonly [string, number]>> = {
   EPERM: ['Operation not permitted', 1],
   ENOENT: ['No such file or directory', 2],

@@ -29,7 +29,7 @@ export class MainError extends Error {
   }
 }
 
-/** `expect` of Rust: abort, SIGABRT, text on stderr. */
+/** `expect` of Rust: abort, SIGABRT. */
 export class Panic extends Error {}
 
 export function onStderr(text: string): void {
@@ -52,10 +52,12 @@ export function endWell(logger: Logger): never {
   process.exit(exitCodes.ok);
 }
 
+/** Rust says this behind every panic that has no hook of its own. */
+export const backtraceNote = 'note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n';
+
+/** The hook of Firecracker speaks to the log only, which is standard output until there is another. */
 export function abort(what: string, logger: Logger): void {
-  const text = `thread 'main' panicked at src/firecracker/src/main.rs:1:1:\n${what}\nnote: run with \`RUST_BACKTRACE=1\` environment variable to display a backtrace\n`;
   logger.say('error', 'main', `Firecracker panicked at src/firecracker/src/main.rs:1:1:\n${what}`);
-  onStderr(text);
   // Not process.abort: it writes a core and a report of node's own.
   process.kill(process.pid, 'SIGABRT');
 }

@@ -153,7 +153,14 @@ function endpointOf(method: Method, words: readonly string[], version: SimVersio
   const exact = there.find((one) => one.path.slice(1) === wanted);
   if (exact) return exact;
   const [first = '', second] = words;
-  if (['balloon', 'mmds', 'hotplug', 'vm', 'snapshot'].includes(first) && second !== undefined) {
+  if (method === 'PATCH' && wanted.startsWith('balloon/hinting/')) {
+    return there.find((one) => one.path === `/${words.slice(0, 3).join('/')}`);
+  }
+  if (
+    ['balloon', 'mmds', 'hotplug', 'vm', 'snapshot'].includes(first) &&
+    second !== undefined &&
+    !(first === 'balloon' && method === 'PUT')
+  ) {
     const two = there.find((one) => one.path.slice(1) === `${first}/${second}`);
     if (two) return two;
     if (
@@ -168,7 +175,7 @@ function endpointOf(method: Method, words: readonly string[], version: SimVersio
 }
 
 function unknownPath(method: Method, first: string, second: string | undefined, third: string | undefined, version: SimVersion): string {
-  if (first === 'balloon' && second !== undefined && method !== 'PUT') {
+  if (first === 'balloon' && second !== undefined && (method === 'GET' || method === 'PATCH')) {
     if (second === 'hinting' && atLeast(version, '1.14.0')) return `Unrecognized ${method} request path \`/hinting/${third ?? ''}\`.`;
     return `Unrecognized ${method} request path \`${second}\`.`;
   }
@@ -188,7 +195,8 @@ function checkedId(id: string | undefined): string {
 }
 
 function readBody(endpoint: Endpoint, body: Buffer | null, version: SimVersion): Json {
-  if (endpoint.body === null || body === null) return endpoint.body === 'hintingStart' ? {} : null;
+  if (endpoint.body === null || body === null || (endpoint.body === 'hintingStart' && body.length === 0))
+    return endpoint.body === 'hintingStart' ? {} : null;
   try {
     return readJson(body, endpoint.body === 'any' ? { is: 'any' } : bodyOf(endpoint.body, version));
   } catch (error) {
@@ -232,6 +240,8 @@ function checked(kind: ActionKind, method: Method, body: Json): Json {
   const given = body as Record<string, Json>;
   if (kind === 'put-machine' && method === 'PATCH' && Object.values(given).every((value) => value === null))
     throw new RequestError(empty.PATCH);
+  // a PUT is the whole object, but for the template, which stays when none is given (machine_config.rs MachineConfigUpdate::from)
+  if (kind === 'put-machine' && method === 'PUT') return { smt: false, track_dirty_pages: false, huge_pages: 'None', ...given };
   if (kind === 'load-snapshot') {
     const both = [given['mem_backend'], given['mem_file_path']].filter((one) => one !== undefined && one !== null).length;
     if (both === 2) throw deserializing('too many fields: either `mem_backend` or `mem_file_path` exclusively is required');

@@ -3,12 +3,12 @@
  * from its PUT on, a TAP is held from its PUT on (facts §1.2). Every refusal here is the inner half of a text; who calls adds the prefix,
  * because a configuration file says `Block device error` where the API says `Drive config error`.
  */
-import { closeSync, openSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { at as inJail } from './jail-paths.ts';
-import { textOf, type Json } from './json.ts';
+import { isGiven, textOf, type Json } from './json.ts';
 import { fits, joinLine, splitLine } from './kernel-line.ts';
-import { osError } from './output.ts';
+import { bindError, osError } from './output.ts';
 import { atLeast, type SimVersion } from './versions.ts';
 import { VsockSocket, type VsockOptions } from './vsock.ts';
 
@@ -56,6 +56,7 @@ export type BootSource = { kernel_image_path: string; initrd_path: string | null
 export type MmdsConfig = { version: string; network_interfaces: string[]; ipv4_address: string | null; imds_compat?: boolean };
 
 type Given = Record<string, Json | undefined>;
+const blockPrefix = 'Unable to create the virtio block device: ';
 
 export class Resources {
   readonly #version: SimVersion;
@@ -115,6 +116,8 @@ export class Resources {
     };
     if (source.initrd_path !== null && this.machine.huge_pages !== 'None' && !atLeast(this.#version, '1.11.0'))
       throw new Refused("Firecracker's huge pages support is incompatible with initrds.");
+    // up to 1.11 it is kept before it is looked at
+    if (!atLeast(this.#version, '1.12.0')) this.bootSource = source;
     canOpen(source.kernel_image_path, 'r', (why) => `The kernel file cannot be opened: ${why}`);
     if (source.initrd_path !== null)
       canOpen(source.initrd_path, 'r', (why) => `The initrd file cannot be opened due to invalid path or invalid permissions. ${why}`);
@@ -139,6 +142,8 @@ export class Resources {
       throw new Refused('Attempt to add block as a root device while the root device defined as a pmem device');
     if (drive.is_root_device && this.drives[0]?.is_root_device === true && at !== 0)
       throw new Refused('A root block device already exists!');
+    if (drive.socket !== null && ['path_on_host', 'is_read_only', 'rate_limiter', 'io_engine'].some((name) => isGiven(given[name])))
+      throw new Refused(`${blockPrefix}Invalid block config.`);
     this.openDrive(drive);
     if (at === -1) {
       if (drive.is_root_device) this.drives.unshift(drive);
@@ -151,10 +156,13 @@ export class Resources {
 
   /** Exactly one of file and vhost-user socket. */
   openDrive(drive: Pick<Drive, 'path_on_host' | 'socket' | 'is_read_only'>): void {
-    const prefix = 'Unable to create the virtio block device: ';
-    if ((drive.path_on_host === null) === (drive.socket === null)) throw new Refused(`${prefix}Invalid block config.`);
+    const prefix = blockPrefix;
+    if (drive.path_on_host === null && drive.socket === null) throw new Refused(`${prefix}Invalid block config.`);
     if (drive.path_on_host === null) {
-      canOpen(drive.socket!, 'r', (why) => `${prefix}Vhost user backend error: Vhost-user error: Can't connect to peer: ${why}`);
+      canConnect(
+        drive.socket ?? '',
+        (why) => `${prefix}Vhost user backend error: Vhost-user error: Failed to connect to UDS Unix stream: ${why}`,
+      );
       return;
     }
     const path = drive.path_on_host;
@@ -187,6 +195,7 @@ export class Resources {
     }
     if (typeof mtu === 'number' && (mtu < 68 || mtu > 65_535))
       throw new Refused(`Could not create the network device: MTU ${mtu} is out of range [68, 65535]`);
+    net.host_dev_name ||= freeTap();
     await this.holdTap(net.host_dev_name, (why) => `Could not create the network device: Open tap device failed: ${why}`);
     this.nets.push(net);
   }
@@ -203,9 +212,10 @@ export class Resources {
           `Error while creating ifreq structure: ${why}. Invalid TUN/TAP Backend provided by ${name}. Check our documentation on setting up the network devices.`,
         ),
       );
-    const there = readFileSync('/proc/self/net/dev', 'utf8').includes(`${name}:`);
+    const there = interfaces().includes(`${name}:`);
     if (!there && process.geteuid?.() !== 0) throw refuse('Operation not permitted (os error 1)');
-    if (there && name === 'lo') throw refuse('Invalid argument (os error 22)');
+    // net/core/dev.c dev_valid_name
+    if ((there && isNoTap(name)) || name === '.' || name === '..' || /[/:\s]/.test(name)) throw refuse('Invalid argument (os error 22)');
     const flags = flagsOf(name);
     if (there && flags !== null && (flags & 0x100) !== 0) throw refuse('Invalid argument (os error 22)');
     const holder = createServer();
@@ -228,19 +238,20 @@ export class Resources {
       path_on_host: textOf(given['path_on_host']),
       root_device: given['root_device'] === true,
       read_only: given['read_only'] === true,
-      ...(atLeast(this.#version, '1.16.0') ? { rate_limiter: limiterOf(given['rate_limiter']) } : {}),
+      ...(atLeast(this.#version, '1.16.0') ? { rate_limiter: asGiven(given['rate_limiter']) } : {}),
     };
     if (pmem.root_device && this.drives[0]?.is_root_device === true)
       throw new Refused('Attempt to add pmem as a root device while the root device defined as a block device');
     const at = this.pmem.findIndex((one) => one.id === pmem.id);
     if (pmem.root_device && this.pmem.some((one) => one.root_device && one.id !== pmem.id))
       throw new Refused('A root pmem device already exist');
-    if (!atLeast(this.#version, '1.16.0')) this.openPmem(pmem);
+    if (!atLeast(this.#version, '1.16.0')) this.openPmem(pmem, 'Unable to create the virtio-pmem device: ');
     if (at === -1) this.pmem.push(pmem);
     else this.pmem[at] = pmem;
   }
-  openPmem(pmem: Pmem): void {
-    canOpen(pmem.path_on_host, pmem.read_only ? 'r' : 'r+', (why) => `Error accessing underlying file: ${why}`);
+  openPmem({ path_on_host: path, read_only: readOnly }: Pmem, prefix: string): void {
+    canOpen(path, readOnly ? 'r' : 'r+', (why) => `${prefix}Error accessing backing file: ${why}`);
+    if (statSync(inJail(path)).size === 0) throw new Refused(`${prefix}Error backing file size is 0`);
   }
 
   async setVsock(given: Given): Promise<void> {
@@ -257,9 +268,12 @@ export class Resources {
     }
     const socket = new VsockSocket(this.#vsockOptions);
     try {
-      await socket.listen(inJail(path));
+      // the kernel gives a name of its own to who has none (unix(7), autobind), and nobody knows it
+      if (path !== '') await socket.listen(inJail(path));
     } catch (error) {
-      throw new Refused(`Cannot create backend for vsock device: Error binding to the host-side Unix socket: ${osError(error)}`);
+      throw new Refused(
+        `Cannot create backend for vsock device: Error binding to the host-side Unix socket: ${bindError(inJail(path), error)}`,
+      );
     }
     this.vsock = { guest_cid: cid, uds_path: path, socket };
   }
@@ -344,10 +358,18 @@ export function machineJson(machine: Machine): Json {
 
 function canOpen(path: string, flags: 'r' | 'r+', words: (why: string) => string): void {
   try {
-    // A socket or a FIFO cannot be opened without waiting for its other end; that it is there is enough.
-    const kind = statSync(inJail(path));
-    if (kind.isSocket() || kind.isFIFO()) return;
+    // A FIFO cannot be opened without waiting for its other end; that it is there is enough.
+    if (statSync(inJail(path)).isFIFO()) return;
     closeSync(openSync(inJail(path), flags));
+  } catch (error) {
+    throw new Refused(words(osError(error)));
+  }
+}
+
+/** What a vhost-user backend would be asked is not asked. */
+function canConnect(path: string, words: (why: string) => string): void {
+  try {
+    if (!statSync(inJail(path)).isSocket()) throw Object.assign(new Error('no socket'), { code: 'ECONNREFUSED' });
   } catch (error) {
     throw new Refused(words(osError(error)));
   }
@@ -357,12 +379,34 @@ function checkLine(line: string): void {
   if (!fits(joinLine(splitLine(line)))) throw new Refused('The kernel command line is invalid: Invalid cmdline capacity provided.');
 }
 
+function interfaces(): string {
+  return readFileSync('/proc/self/net/dev', 'utf8');
+}
+
+/** For an interface without a name the kernel finds one. */
+function freeTap(): string {
+  const there = interfaces();
+  for (let number = 0; ; number += 1) if (!there.includes(`tap${number}:`)) return `tap${number}`;
+}
+
+function isNoTap(name: string): boolean {
+  return name === 'lo' || (existsSync(`/sys/class/net/${name}`) && flagsOf(name) === null);
+}
+
 function flagsOf(name: string): number | null {
   try {
     return Number(readFileSync(`/sys/class/net/${name}/tun_flags`, 'utf8'));
   } catch {
     return null; // no TAP, or one of another namespace, which this sysfs does not show
   }
+}
+
+/** Kept as it was given until there is a device. */
+function asGiven(given: Json | undefined): Limiter {
+  if (!isGiven(given)) return null;
+  const { bandwidth, ops } = given as { bandwidth?: Bucket | null; ops?: Bucket | null };
+  const bucket = (one: Bucket | null | undefined): Bucket | null => (one ? { ...one, one_time_burst: one.one_time_burst ?? null } : null);
+  return { bandwidth: bucket(bandwidth), ops: bucket(ops) };
 }
 
 /** A bucket that can never hold or refill anything is no bucket. */

@@ -2,9 +2,10 @@
 import { Fault } from './fault.ts';
 import { isGiven, textOf, type Json } from './json.ts';
 import type { Action } from './requests.ts';
+import { Panic } from './process.ts';
 import { limiterOf, machineJson, Refused } from './resources.ts';
 import { createSnapshot } from './snapshot.ts';
-import { atLeast } from './versions.ts';
+import { atLeast, type SimVersion } from './versions.ts';
 import type { VmmFace } from './vmm-face.ts';
 
 const postBoot = 'The requested operation is not supported after starting the microVM.';
@@ -66,7 +67,7 @@ export class Runtime {
         const pmem = resources.pmem.find((one) => one.id === given['id']);
         if (!pmem && isGiven(given['rate_limiter']))
           throw new Fault(
-            'Pmem config error: Unable to patch the pmem device: Error finding device: Device not found Please verify the request arguments.',
+            'Pmem config error: Unable to patch the pmem device: Failed perform action on device: Device not found Please verify the request arguments.',
           );
         if (pmem && isGiven(given['rate_limiter'])) pmem.rate_limiter = limiterOf(given['rate_limiter']);
         return null;
@@ -100,18 +101,24 @@ export class Runtime {
   #patchDrive(given: Record<string, Json>): null {
     const bad = (why: string): Fault =>
       new Fault(`Drive config error: Unable to patch the block device: ${why} Please verify the request arguments.`);
+    const { version } = this.#vmm.parts;
+    const of = atLeast(version, '1.14.0') ? 'Block: ' : 'Device manager error: ';
+    const failed =
+      atLeast(version, '1.13.0') && !atLeast(version, '1.14.0') ? 'Failed perform action on device: Internal Device error: ' : of;
     const drive = this.#vmm.resources.drives.find((one) => one.drive_id === given['drive_id']);
     if (!drive) throw bad(this.#noDevice());
     const path = given['path_on_host'];
     // Neither: that is how a vhost-user drive is told to read its backend again, and this one has none.
     if (typeof path !== 'string' && !isGiven(given['rate_limiter']) && drive.socket === null)
-      throw bad('Device manager error: Running method expected different backend.');
+      throw bad(
+        `${atLeast(this.#vmm.parts.version, '1.14.0') ? 'Block' : 'Device manager error'}: Running method expected different backend.`,
+      );
     if (typeof path === 'string') {
       try {
         this.#vmm.resources.openDrive({ ...drive, path_on_host: path });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        throw bad(error.message.replace('Unable to create the virtio block device: ', 'Device manager error: '));
+        throw bad(error.message.replace('Unable to create the virtio block device: ', failed));
       }
       drive.path_on_host = path;
     }
@@ -129,48 +136,51 @@ export class Runtime {
 
   #noDevice(): string {
     return atLeast(this.#vmm.parts.version, '1.13.0')
-      ? 'Error finding device: Device not found'
+      ? 'Failed perform action on device: Device not found'
       : 'Device manager error: Failed to find the device on the bus.';
   }
 
   #balloon(kind: Action['kind'], given: Record<string, Json>): Json {
     const { parts, resources, guest } = this.#vmm;
-    const { balloon } = resources;
-    // Reads are errors of the VMM, updates of the balloon; up to 1.12 all are of the balloon.
-    const reads = kind.startsWith('get');
-    const prefix = !atLeast(parts.version, '1.13.0') ? 'Balloon config error: ' : reads ? 'Internal VMM error: ' : 'Balloon update error: ';
-    const fail = (why: string): Fault => new Fault(`${prefix}${why}`);
-    if (!balloon) throw fail(atLeast(parts.version, '1.13.0') ? 'Error finding device: Device not found' : 'No balloon device found.');
+    const { balloon, machine } = resources;
+    const { fail, missing } = balloonWords(kind, parts.version);
+    const amount = Number(given['amount_mib']);
+    const [tooMuch, old] = [kind === 'patch-balloon' && amount > machine.mem_size_mib, !atLeast(parts.version, '1.13.0')];
+    if (old && tooMuch) throw fail('Amount of pages requested cannot fit in `u32`.');
+    if (!balloon) throw missing;
     if (kind === 'get-balloon') return balloon;
     if (kind === 'patch-balloon-stats') {
       const interval = Number(given['stats_polling_interval_s']);
       if (interval !== balloon.stats_polling_interval_s && (interval === 0 || balloon.stats_polling_interval_s === 0))
         throw fail('Statistics cannot be enabled/disabled after activation.');
+      // balloon/device.rs trigger_stats_update: in 1.9 this ends the process when the guest has no driver
+      if (interval !== balloon.stats_polling_interval_s && guest?.isReady !== true && !atLeast(parts.version, '1.10.0')) {
+        throw new Panic('called `Option::unwrap()` on a `None` value');
+      }
       balloon.stats_polling_interval_s = interval;
       return null;
     }
     if (kind === 'get-balloon-stats') {
-      if (balloon.stats_polling_interval_s === 0) throw fail('Received stats query when stats are disabled.');
+      if (balloon.stats_polling_interval_s === 0) throw fail(`Received stats ${old ? 'querry' : 'query'} when stats are disabled.`);
       const pages = balloon.amount_mib * 256;
       return { target_pages: pages, actual_pages: pages, target_mib: balloon.amount_mib, actual_mib: balloon.amount_mib };
     }
+    if (kind !== 'patch-balloon') {
+      if (balloon.free_page_hinting !== true) throw fail('Attempting to use hinting when not enabled');
+      return kind === 'get-hinting' ? { host_cmd: 0, guest_cmd: 0 } : null;
+    }
     // The driver of the guest is active once the guest is up.
     if (guest?.isReady !== true) throw fail('Device not activated yet.');
-    if (kind === 'patch-balloon') {
-      if (Number(given['amount_mib']) > resources.machine.mem_size_mib)
-        throw fail(`Requested memory should be less than ${Number(given['amount_mib'])}MiB`);
-      balloon.amount_mib = Number(given['amount_mib']);
-      return null;
-    }
-    if (balloon.free_page_hinting !== true) throw fail('Attempting to use hinting when not enabled');
-    return kind === 'get-hinting' ? { host_cmd: 0, guest_cmd: 0 } : null;
+    if (tooMuch) throw fail(`Requested memory should be less than ${amount}MiB`);
+    balloon.amount_mib = amount;
+    return null;
   }
 
   #memory(kind: Action['kind'], given: Record<string, Json>): Json {
     const hotplug = this.#vmm.resources.memoryHotplug;
     const reads = kind === 'get-memory-hotplug';
     if (!hotplug)
-      throw new Fault(`${reads ? 'Internal VMM error' : 'Memory hotplug update error'}: Error finding device: Device not found`);
+      throw new Fault(`${reads ? 'Internal VMM error' : 'Memory hotplug update error'}: Failed perform action on device: Device not found`);
     if (reads) {
       // The guest plugs at once here; a real one takes its time.
       return { ...hotplug, plugged_size_mib: this.#plugged.requested, requested_size_mib: this.#plugged.requested };
@@ -250,4 +260,18 @@ export class Runtime {
     if (kind === 'delete-pmem') resources.pmem = resources.pmem.filter((one) => one.id !== id);
     return null;
   }
+}
+
+/** Up to 1.12 every refusal is of the balloon; then reads are errors of the VMM, and updates of the balloon. */
+function balloonWords(kind: Action['kind'], version: SimVersion): { fail: (why: string) => Fault; missing: Fault } {
+  if (!atLeast(version, '1.13.0')) {
+    const fail = (why: string): Fault => new Fault(`Balloon config error: Error creating the balloon device: ${why}`);
+    return { fail, missing: fail('No balloon device found.') };
+  }
+  const prefix = kind === 'get-balloon' || kind === 'get-balloon-stats' ? 'Internal VMM error: ' : 'Balloon update error: ';
+  const of = atLeast(version, '1.14.0') ? 'Balloon: ' : 'Failed perform action on device: Internal Device error: ';
+  return {
+    fail: (why) => new Fault(`${prefix}${of}${why}`),
+    missing: new Fault(`${prefix}Failed perform action on device: Device not found`),
+  };
 }

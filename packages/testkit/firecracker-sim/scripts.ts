@@ -279,9 +279,21 @@ export function normal(answer: Answer, part: 'line' | 'headers' | 'body'): strin
       .toSorted()
       .join(', ');
   }
-  return answer.body
+  return sorted(answer.body)
     .replaceAll(/\/tmp\/[\w./-]+/g, '<path>')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+/g, '<time>')
     .replaceAll(/"id":"[^"]*"/g, '"id":"<id>"')
     .replaceAll(/\bpid[ =]\d+/g, '<pid>');
+}
+
+function sorted(body: string): string {
+  try {
+    return JSON.stringify(JSON.parse(body), (_key, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+        : value,
+    );
+  } catch {
+    return body; // the HTTP layer's refusals are no JSON, and have no keys to be ordered
+  }
 }

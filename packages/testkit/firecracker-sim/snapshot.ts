@@ -117,7 +117,7 @@ export async function loadSnapshot(vmm: VmmFace, given: Record<string, Json>): P
   };
   for (const drive of state.drives) await devices(() => resources.openDrive(drive));
   for (const net of state.nets) await devices(() => resources.holdTap(net.host_dev_name, (why) => `Net: CreateNet(TapOpen(${why}))`));
-  for (const pmem of state.pmem) await devices(() => resources.openPmem(pmem));
+  for (const pmem of state.pmem) await devices(() => resources.openPmem(pmem, ''));
   const { vsock } = state;
   if (vsock) await devices(() => resources.setVsock(vsock));
   Object.assign(resources, {

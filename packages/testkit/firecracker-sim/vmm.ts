@@ -98,7 +98,7 @@ export class Vmm implements VmmFace {
       case 'put-net':
         return await this.#boot('Network config error: ', () => resources.setNet(given));
       case 'put-pmem':
-        return await this.#boot('Pmem config error: ', () => resources.setPmem(given));
+        return await this.#boot(`Pmem ${atLeast(parts.version, '1.16.0') ? 'config' : 'device'} error: `, () => resources.setPmem(given));
       case 'put-vsock':
         return await this.#boot('Vsock config error: ', () => resources.setVsock(given));
       case 'put-balloon':
@@ -138,11 +138,10 @@ export class Vmm implements VmmFace {
 
   setMetrics(given: Record<string, Json>): void {
     const bad = (why: string): Refused => new Refused(`Cannot initialize the metrics system due to bad user input: ${why}`);
-    if (this.parts.metrics.configured) throw bad('Reinitialization of metrics not allowed.');
     try {
-      this.parts.metrics.open(textOf(given['metrics_path']));
+      if (!this.parts.metrics.open(textOf(given['metrics_path']))) throw bad('Reinitialization of metrics not allowed.');
     } catch (error) {
-      throw bad(osError(error));
+      throw error instanceof Refused ? error : bad(osError(error));
     }
   }
 
@@ -158,7 +157,7 @@ export class Vmm implements VmmFace {
     if (!kernelFirst) checkKernel(version, source.kernel_image_path);
     if (source.initrd_path !== null && !existsSync(at(source.initrd_path)))
       throw new Refused('Cannot load initrd due to an invalid memory configuration.');
-    if (atLeast(version, '1.16.0')) for (const pmem of this.resources.pmem) this.resources.openPmem(pmem);
+    if (atLeast(version, '1.16.0')) for (const pmem of this.resources.pmem) this.resources.openPmem(pmem, 'Cannot create pmem device: ');
     this.line = commandLine(version, this.resources, boot);
     this.#run('Running', false);
   }

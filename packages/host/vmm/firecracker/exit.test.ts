@@ -148,6 +148,31 @@ const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: 
     true,
     /before it began.*\/x/,
   ],
+  [
+    'a jailer that refused, up to 1.12',
+    {
+      status: 134,
+      log: '',
+      errors:
+        "thread 'main' panicked at src/jailer/src/main.rs:346:27:\nJailer error: Invalid uid: x\nnote: run with `RUST_BACKTRACE=1` to\n",
+      ...silent,
+    },
+    'jailer-refused',
+    true,
+    /before it began: .*Jailer error: Invalid uid: x$/,
+  ],
+  [
+    'a log that it cannot open, of which it speaks on standard output',
+    {
+      status: 1,
+      log: '',
+      errors: 'Error: LoggerInitialization(…)',
+      ...said('2026-11-24T11:00:16.863677298 [boot-1:main] Could not initialize logger: Failed to open target file\n'),
+    },
+    'bad-arguments',
+    true,
+    /exit code 1 before it began: Error: LoggerInitialization/,
+  ],
   ['arguments before there is a log', { status: 1, log: '', errors: 'Error: x', ...silent }, 'bad-arguments', true, /Error: x/],
   [
     'arguments',
@@ -187,10 +212,10 @@ const cases: readonly (readonly [says: string, remains: Partial<Remains>, kind: 
   ['the limit of file sizes', { status: 151 }, 'limit', false, /fsize/],
   [
     'a panic of its own',
-    { status: 134, log: `${started}Firecracker panicked at src/x.rs:1:1:\n` },
+    { status: 134, log: `${started}${error('Firecracker panicked at src/x.rs:1:1:\ncalled `Option::unwrap()` on a `None` value')}` },
     'vmm-panicked',
     false,
-    /SIGABRT.*panicked at/,
+    /SIGABRT.*panicked at src\/x.rs:1:1: called `Option::unwrap/,
   ],
   [
     'a panic of its own, before the guest',

@@ -94,6 +94,8 @@ export function whyEnded(remains: Remains): End {
     return kvmGaveUp(remains) ? end('kvm-failed', 'with exit code 0: KVM gave up running the guest', remains, false) : endOfGuest(remains);
   if (status === 1) return generic(remains);
   if (status === 126 || status === 127) return end('no-program', `with exit code ${status}: there is no such program`, remains, true);
+  // up to 1.12 the jailer says so by a panic (jailer/src/main.rs)
+  if (status === 134 && remains.errors.includes('Jailer error: ')) return end('jailer-refused', 'before it began', remains, true);
   if (status === 134) return end('vmm-panicked', 'by signal SIGABRT: Firecracker itself panicked', remains, silent(remains));
   if (status > 128) {
     if (status === 137 && remains.ranOutOfMemory)
@@ -181,8 +183,14 @@ function kvmGaveUp({ log }: Pick<Remains, 'log'>): boolean {
   return /KVM_EXIT_(?:INTERNAL_ERROR|FAIL_ENTRY)|Failure during vcpu run|Received ENOSYS/.test(log);
 }
 
-function silent({ consoleBytes }: Remains): boolean {
-  return consoleBytes === 0;
+/** Firecracker's own words, which go to standard output as long as it has no log. */
+function ownWords({ log, console }: Remains): string {
+  return log === '' && /^\d{4}-\d\d-\d\dT[\d:.]+ \[/.test(console) ? console : '';
+}
+
+/** The guest has not spoken. */
+function silent(remains: Remains): boolean {
+  return remains.consoleBytes === 0 || ownWords(remains) !== '';
 }
 
 function panicIn(console: string): string | null {
@@ -209,12 +217,14 @@ function end(kind: EndKind, says: string, remains: Remains, refused: boolean): E
   return { kind, hint: `Firecracker ended ${says}${words === '' ? '' : `: ${words}`}`, refused };
 }
 
-function sentences({ log, errors }: Remains): string {
-  const errorLines = log
-    .split('\n')
-    .filter((line) => /:ERROR[:\]]/.test(line) || line.startsWith('Firecracker panicked'))
+function sentences(remains: Remains): string {
+  const lines = (remains.log || ownWords(remains)).split('\n');
+  const errorLines = lines
+    // what a panic says stands on the line behind
+    .map((line, at) => (line.includes('Firecracker panicked at') ? `${line} ${lines[at + 1] ?? ''}` : line))
+    .filter((line) => /:ERROR[:\]]/.test(line) || line.includes('Firecracker panicked at'))
     // the time, the thread and the level are for the log; the exit code is said already
     .map((line) => line.replace(/^\S{1,40} \[[^\]]{0,120}\] ?/, ''))
     .filter((line) => !line.startsWith('Firecracker exiting with error'));
-  return lastWords(errorLines.join('\n'), 2) || lastWords(errors, 2);
+  return lastWords(errorLines.join('\n'), 2) || lastWords(remains.errors.replace(/^note: run with `RUST_BACKTRACE.*$/m, ''), 2);
 }
