@@ -17,12 +17,45 @@ export const debugExit = { port: 0xf4, value: 0x2a, status: 0x55 } as const;
 export function idleGuest(): Buffer {
   // oxfmt-ignore
   return elf(
-    Buffer.from([
+    assemble([
+      0x31, 0xc0, //                       xor  eax, eax
+      0x40, 0x90, //                       inc  eax; nop         in 64-bit code the first byte is a prefix of the second
+      0x85, 0xc0, //                       test eax, eax
+      0x75, { to: 'pvh' }, //              jnz  pvh
+      // Firecracker up to 1.11 knows no PVH, and starts it as the kernel's 64-bit boot protocol has it (Documentation/arch/x86/boot.rst)
+      0x8b, 0xb6, ...u32(0x228), //        mov  esi, [rsi+228]   boot_params.hdr.cmd_line_ptr
+      0xeb, { to: 'write' }, //            jmp  write
+      { label: 'pvh' },
       0x8b, 0x73, 0x18, //                 mov  esi, [ebx+18]    hvm_start_info.cmdline_paddr
+      { label: 'write' },
       ...writeStringAtEsi,
       0xb0, 0x0a, //                       mov  al, '\n'
       0xee, //                             out  dx, al
       ...standStill,
+    ]),
+  );
+}
+
+/** How a guest can end its VMM: by the keyboard controller's reset line, or by a fault whose handling faults, and that one's as well. */
+export type GuestsEnd = 'resets' | 'triple-faults';
+
+/** Writes the text to the serial port, and ends. The same code in both ways to be started. */
+export function endingGuest(text: string, end: GuestsEnd): Buffer {
+  // oxfmt-ignore
+  return elf(
+    assemble([
+      0xbe, { address: 'text' }, //        mov  esi, text
+      ...writeStringAtEsi,
+      ...(end === 'resets'
+        ? [0xb0, 0xfe, 0xe6, 0x64] //      mov  al, fe; out 64, al
+        : [
+          0xbe, { address: 'none' }, //    mov  esi, none
+          0x0f, 0x01, 0x1e, //             lidt [esi]            no vectors at all
+          0x0f, 0x0b, //                   ud2
+        ]),
+      ...standStill,
+      { label: 'none' }, ...u32(0), ...u32(0), ...u32(0),
+      { label: 'text' }, ...Buffer.from(`${text}\0`, 'latin1'),
     ]),
   );
 }
@@ -178,27 +211,27 @@ export function clockGuest(samples: number): Buffer {
       0x89, 0xd8, ...write16,
       0x89, 0xe8, ...write32,
       0x49, //                                   dec  ecx
-      0x75, { back: 'next' }, //                 jnz  next
+      0x75, { to: 'next' }, //                 jnz  next
       0xb0, debugExit.value, 0xe6, debugExit.port,
       ...standStill,
     ]),
   );
 }
 
-type Piece = number | { back: string } | { label: string } | { address: string; bytes?: readonly number[] };
+type Piece = number | { to: string } | { label: string } | { address: string; bytes?: readonly number[] };
 
 function labelsOf(pieces: readonly Piece[]): ReadonlyMap<string, number> {
   const labels = new Map<string, number>();
   let at = LOAD_ADDRESS + CODE_OFFSET;
   for (const piece of pieces) {
-    if (typeof piece === 'number' || 'back' in piece) at += 1;
+    if (typeof piece === 'number' || 'to' in piece) at += 1;
     else if ('label' in piece) labels.set(piece.label, at);
     else at += piece.bytes?.length ?? 4;
   }
   return labels;
 }
 
-/** Puts the addresses of labels in: four bytes each, or the named ones of the four; `back` is the one byte of a short jump. */
+/** Puts the addresses of labels in: four bytes each, or the named ones of the four; `to` is the one byte of a short jump. */
 function assemble(pieces: readonly Piece[]): Buffer {
   const labels = labelsOf(pieces);
   const addressOf = (label: string): number => {
@@ -210,7 +243,7 @@ function assemble(pieces: readonly Piece[]): Buffer {
   for (const piece of pieces) {
     if (typeof piece === 'number') bytes.push(piece);
     // a short jump counts from the byte after its own
-    else if ('back' in piece) bytes.push((addressOf(piece.back) - (LOAD_ADDRESS + CODE_OFFSET + bytes.length + 1)) & 0xff);
+    else if ('to' in piece) bytes.push((addressOf(piece.to) - (LOAD_ADDRESS + CODE_OFFSET + bytes.length + 1)) & 0xff);
     else if ('address' in piece) bytes.push(...(piece.bytes ?? [0, 1, 2, 3]).map((i) => u32(addressOf(piece.address))[i] ?? 0));
   }
   return Buffer.from(bytes);

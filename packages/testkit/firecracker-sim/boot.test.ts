@@ -26,11 +26,13 @@ async function lineOf(version: SimVersion, args: string | null, options = { pci:
 }
 
 describe('what is appended', () => {
-  const old =
-    'virtio_mmio.device=4K@0xd0000000:5 root=/dev/vda ro virtio_mmio.device=4K@0xd0001000:6 virtio_mmio.device=4K@0xd0002000:7 virtio_mmio.device=4K@0xd0003000:8';
-  const later = `pci=off ${old.replaceAll('0xd0003', '0xc0004').replaceAll('0xd0002', '0xc0003').replaceAll('0xd0001', '0xc0002').replaceAll('0xd0000', '0xc0001')}`;
+  const lines = (base: number, irq: number): string => {
+    const device = (n: number): string => `virtio_mmio.device=4K@0x${(base + n * 0x1000).toString(16)}:${irq + n}`;
+    return `${device(0)} root=/dev/vda ro ${device(1)} ${device(2)} ${device(3)}`;
+  };
   test.each(oneOfEachMinor)('%s', async (version) => {
-    const appended = ['1.9.1', '1.10.1', '1.11.0', '1.12.1'].includes(version) ? old : later;
+    const old = ['1.9.1', '1.10.1', '1.11.0', '1.12.1'].includes(version);
+    const appended = old ? lines(0xd000_0000, 5) : `pci=off ${lines(0xc000_1000, version === '1.14.4' ? 6 : 5)}`;
     expect(await lineOf(version, given)).toBe(`${given} ${appended}`);
     expect(await lineOf(version, null)).toBe(`${defaultBootArgs(version)} ${appended}`);
     expect(await lineOf(version, '')).toBe(appended);
@@ -110,9 +112,13 @@ describe('--config-file', () => {
     const sim = run(version, { ...config, network_interfaces: [{ nonsense: 1 }], serial: 5 });
     await eventually(() => bench.read('out').endsWith('linstock-init: ready\r\n'));
     const appended = ['1.9.1', '1.10.1', '1.11.0', '1.12.1'].includes(version) ? '' : 'pci=off ';
-    const first = ['1.9.1', '1.10.1', '1.11.0', '1.12.1'].includes(version) ? '0xd0000000' : '0xc0001000';
+    const first = ['1.9.1', '1.10.1', '1.11.0', '1.12.1'].includes(version)
+      ? '0xd0000000:5'
+      : version === '1.14.4'
+        ? '0xc0001000:6'
+        : '0xc0001000:5';
     expect(bench.read('out')).toMatch(/^\[ {4}0\.000000\] Linux version [^\r\n]+\r\n/);
-    expect(bench.read('out')).toContain(`Command line: ${given} ${appended}root=/dev/vda rw virtio_mmio.device=4K@${first}:5\r\n`);
+    expect(bench.read('out')).toContain(`Command line: ${given} ${appended}root=/dev/vda rw virtio_mmio.device=4K@${first}\r\n`);
     expect(bench.read('out')).toContain('Run /sbin/init as init process\r\n');
     expect(JSON.parse((await sim.call('GET', '/')).body)).toMatchObject({ state: 'Running' });
     expect(JSON.parse((await sim.call('GET', '/vm/config')).body)).toMatchObject({

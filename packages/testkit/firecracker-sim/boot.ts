@@ -26,7 +26,8 @@ export function commandLine(version: SimVersion, resources: Resources, { pci, ti
   const newLayout = atLeast(version, '1.13.0');
   // The boot timer takes the first address; the new layout keeps that one free for it.
   let at = newLayout ? 0xc000_1000 : timer ? 0xd000_1000 : 0xd000_0000;
-  let irq = 5;
+  // in 1.14 VMGenID is the first to get one
+  let irq = atLeast(version, '1.14.0') && !atLeast(version, '1.15.0') ? 6 : 5;
   const attach = (): void => {
     if (pci) return;
     added.push(`virtio_mmio.device=4K@0x${at.toString(16)}:${irq}`);

@@ -7,6 +7,7 @@ import { bodyOf, type BodyName } from './bodies.ts';
 import { at } from './jail-paths.ts';
 import { JsonError, readJson, type Field, type Json, type StructShape } from './json.ts';
 import { osError } from './output.ts';
+import { Panic } from './process.ts';
 import { Refused } from './resources.ts';
 import { atLeast, has, type Since, type SimVersion } from './versions.ts';
 import type { Vmm } from './vmm.ts';
@@ -83,7 +84,7 @@ export async function applyConfig(vmm: Vmm, text: string, metadata: string | nul
   await one('vsock', 'Vsock device error', (given) => resources.setVsock(given));
   await one('balloon', 'Balloon device error', (given) => resources.setBalloon(given));
   if (metadata !== null) {
-    vmm.mmds.put(JSON.parse(metadata) as Json);
+    vmm.mmds.put(metadataOf(metadata));
     logger.say('info', 'main', 'Successfully added metadata to mmds from file');
   }
   await one('mmds-config', 'MMDS config error', (given) => {
@@ -93,4 +94,14 @@ export async function applyConfig(vmm: Vmm, text: string, metadata: string | nul
   await one('entropy', 'Entropy device error', (given) => resources.setEntropy(given));
   await one('pmem', 'Pmem device error', (given) => resources.setPmem(given));
   await one('memory-hotplug', 'Memory hotplug config error', (given) => resources.setMemoryHotplug(given));
+}
+
+export function metadataOf(text: string): Json {
+  try {
+    return readJson(Buffer.from(text), { is: 'any' });
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const [, what = '', line = '', column = ''] = /^(.*) at line (\d+) column (\d+)$/s.exec(error.message) ?? [];
+    throw new Panic(`MMDS error: metadata provided not valid json: Error(${JSON.stringify(what)}, line: ${line}, column: ${column})`);
+  }
 }

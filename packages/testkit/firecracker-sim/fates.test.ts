@@ -254,7 +254,7 @@ test('a fate that does not exist is an error of the test', () => {
 });
 
 describe('arguments', () => {
-  const parse = (what: string): string => `Arguments parsing error: ${what} \n\nFor more information try --help.\n`;
+  const parse = (what: string): string => `Arguments parsing error: ${what} \\n\\nFor more information try --help.\n`;
   test.each([
     [['--bogus'], '1.16.1', 153, parse("Found argument 'bogus' which wasn't expected, or isn't valid in this context.")],
     [['word'], '1.16.1', 153, parse("Found argument 'word' which wasn't expected, or isn't valid in this context.")],

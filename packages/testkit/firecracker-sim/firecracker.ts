@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ArgumentError, parseArguments, wrongInstanceId, type Argument, type Arguments } from './arguments.ts';
 import type { GuestEnd } from './boot.ts';
-import { applyConfig } from './config-file.ts';
+import { applyConfig, metadataOf } from './config-file.ts';
 import type { Fates } from './fates.ts';
 import { MAX_PAYLOAD, type Request, type Response } from './http.ts';
 import { at } from './jail-paths.ts';
@@ -152,7 +152,7 @@ async function run(argv: readonly string[], options: SimOptions, standard: Outpu
   const asked = { waiting: 0 };
   if (withApi) await serve(vmm, { path: value('api-sock') ?? '/run/firecracker.socket', maxPayload, asked, fromConfig: config !== null });
   if (config !== null) await bootFromConfig(vmm, { config, metadata, withApi, asked });
-  else if (metadata !== null) vmm.mmds.put(JSON.parse(metadata));
+  else if (metadata !== null) vmm.mmds.put(metadataOf(metadata));
   // Nothing else may hold the process: without an API and with a guest that stands still it lives on all the same.
   setInterval(() => vmm.flushMetricsOfTimer(), 60_000);
 }
@@ -166,7 +166,7 @@ function argumentsOf(argv: readonly string[], version: SimVersion): Arguments['g
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     throw new MainError(
-      `Arguments parsing error: ${error.message} \n\nFor more information try --help.`,
+      `Arguments parsing error: ${error.message} \\n\\nFor more information try --help.`,
       `ParseArguments(${error.debug})`,
       exitCodes.argumentParsing,
     );
@@ -232,6 +232,9 @@ async function bootFromConfig(
   try {
     vmm.start();
   } catch (error) {
+    // 1.12 had a VMM by then, and ends it
+    const { version, logger } = vmm.parts;
+    if (atLeast(version, '1.12.0') && !atLeast(version, '1.13.0')) logger.say('info', 'main', 'Vmm is stopping.');
     throw error instanceof Refused ? wrap(`Could not Start MicroVM from one single json: ${error.message}`) : error;
   }
   vmm.parts.logger.say('info', 'main', 'Successfully started microvm that was configured from one single json');
@@ -314,8 +317,10 @@ async function serve(
       `RunWithApi(FailedToBindAndRunHttpServer(IOError(${debugOs(error)})))`,
     );
   }
-  logger.say('info', 'main', `Listening on API socket (${JSON.stringify(path)}).`);
-  logger.say('info', 'fc_api', 'API server started.');
+  if (atLeast(version, '1.12.0')) {
+    logger.say('info', 'main', `Listening on API socket (${JSON.stringify(path)}).`);
+    logger.say('info', 'fc_api', 'API server started.');
+  }
   metrics.store('api_server', 'process_startup_time_us', 12_000);
   metrics.store('api_server', 'process_startup_time_cpu_us', 6000);
 }
@@ -377,14 +382,25 @@ function endAfterAnswer(vmm: Vmm, why: string): void {
 
 /** The guest ended the VM (facts §6.3): a reset is 0, a triple fault 1 from 1.15 on. */
 function end(vmm: Vmm, how: GuestEnd, withApi: boolean): void {
-  const { version, logger } = vmm.parts;
+  const { version, logger, metrics } = vmm.parts;
   const triple = how === 'triple-faults';
-  if (triple && !atLeast(version, '1.15.0')) logger.say('error', 'fc_vcpu 0', 'Received KVM_EXIT_SHUTDOWN signal');
-  if (!triple) vmm.parts.metrics.count('i8042', 'reset_count');
-  logger.say('info', 'main', 'Vmm is stopping.');
+  const fails = triple && atLeast(version, '1.15.0');
+  if (fails) {
+    metrics.count('vcpu', 'failures');
+    logger.say('error', 'fc_vcpu 0', 'Unexpected exit reason on vcpu run: Shutdown');
+  } else if (triple) logger.say('info', 'fc_vcpu 0', 'Received KVM_EXIT_SHUTDOWN signal');
+  if (!triple) metrics.count('i8042', 'reset_count');
+  stopping(vmm);
   vmm.flushMetrics();
-  if (triple && atLeast(version, '1.15.0')) stopWith(vmm, withApi);
+  if (fails) stopWith(vmm, withApi);
   endWell(logger);
+}
+
+/** Up to 1.14 it is told to stop once more when it is thrown away (vmm/src/lib.rs Vmm::drop). */
+function stopping(vmm: Vmm): void {
+  const { version, logger } = vmm.parts;
+  logger.say('info', 'main', 'Vmm is stopping.');
+  logger.say('info', 'main', atLeast(version, '1.15.0') ? 'Killing vCPU threads' : 'Vmm is stopping.');
 }
 
 function stopWith(vmm: Vmm, withApi: boolean): never {
@@ -421,7 +437,7 @@ function afterReady(vmm: Vmm): void {
   if (fates.has('vcpu-fails')) {
     metrics.count('vcpu', 'failures');
     logger.say('error', 'fc_vcpu 0', 'Failure during vcpu run: Bad address (os error 14)');
-    logger.say('info', 'main', 'Vmm is stopping.');
+    stopping(vmm);
     vmm.flushMetrics();
     stopWith(vmm, true);
   }

@@ -44,7 +44,7 @@ export class Metrics {
   flush(devices: { drives: readonly string[]; nets: readonly string[] }): void {
     if (!this.#file) return;
     const line: Record<string, unknown> = { utc_timestamp_ms: Math.floor(wallClock()) };
-    const groups = new Set([...groupsOf(devices), ...Object.keys(this.#counters), ...Object.keys(this.#stores)]);
+    const groups = new Set([...groupsOf(this.#version, devices), ...Object.keys(this.#counters), ...Object.keys(this.#stores)]);
     for (const group of groups)
       line[group] = { ...zeros[group.replace(/_.*/, '')], ...zeros[group], ...this.#counters[group], ...this.#stores[group] };
     line['logger'] = { missed_metrics_count: this.#missed, metrics_fails: 0, missed_log_count: 0, ...this.#counters['logger'] };
@@ -54,8 +54,9 @@ export class Metrics {
   }
 }
 
-function groupsOf(devices: { drives: readonly string[]; nets: readonly string[] }): string[] {
+function groupsOf(version: SimVersion, devices: { drives: readonly string[]; nets: readonly string[] }): string[] {
   return [
+    ...(atLeast(version, '1.14.0') ? ['interrupts', 'memory_hotplug', 'pmem'] : []),
     'api_server',
     'balloon',
     'block',

@@ -48,7 +48,7 @@ export class Runtime {
         // A pause without a snapshot leaves host→guest vsock dead in these two (facts §3.5, #6100).
         if (action.kind === 'resume' && this.#barePause && atLeast(parts.version, '1.16.0')) vmm.vsockHangs = true;
         this.#barePause = action.kind === 'pause';
-        if (action.kind === 'resume') parts.logger.say('info', 'main', 'Artificially kick devices.');
+        if (action.kind === 'resume') vmm.kick();
         parts.metrics.store('latencies_us', `vmm_${action.kind}_vm`, 42);
         parts.metrics.store('latencies_us', `${action.kind}_vm`, 50);
         parts.logger.say('info', 'main', `'${action.kind} vm' VMM action took 42 us.`);

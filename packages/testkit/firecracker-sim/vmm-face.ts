@@ -38,5 +38,7 @@ export type VmmFace = {
   /** host→guest vsock no longer works */
   vsockHangs: boolean;
   flushMetrics(): void;
+  /** devices are told that the processors run */
+  kick(): void;
   instance(): Json;
 };

@@ -223,8 +223,13 @@ export class Vmm implements VmmFace {
       ready: () => parts.ready(),
     });
     this.flushMetrics();
+    if (state === 'Running') this.kick();
     // Later: InstanceStart is answered when the processors run, not when the guest is up.
     setImmediate(() => this.guest?.run());
+  }
+
+  kick(): void {
+    this.parts.logger.say('info', 'main', `Artificially kick devices${atLeast(this.parts.version, '1.13.0') ? '' : '.'}`);
   }
 
   flushMetrics(): void {

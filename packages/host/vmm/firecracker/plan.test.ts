@@ -147,6 +147,17 @@ describe('boot arguments', () => {
     );
   });
 
+  test('in 1.14 the first interrupt is taken already', () => {
+    const first = (version: string): string | undefined => planFirecracker(args('quiet'), host(version)).commandLine.appendedByVmm.at(-4);
+    expect(['1.13.2', '1.14.0', '1.14.4', '1.15.0', '1.16.1'].map((version) => first(version)?.split(':')[1])).toEqual([
+      '5',
+      '6',
+      '6',
+      '5',
+      '5',
+    ]);
+  });
+
   test('a line that becomes too long by what is appended is refused before anything starts', () => {
     expect(() => planFirecracker(args(...Array.from({ length: 20 }, (_, i) => `k${i}=${'x'.repeat(90)}`)), host('1.9.1'))).toThrow(
       FaultError,

@@ -86,6 +86,8 @@ export const abilitySpans = {
   appendsPciOff: [{ from: '1.13.0' }],
   /** RAM splits at 3 GiB instead of 3.25 GiB, and devices begin at 0xc0001000 instead of 0xd0000000 (arch/x86_64/layout.rs) */
   gibibyteGap: [{ from: '1.13.0' }],
+  /** VMGenID takes interrupt 5 before any device gets one (device_manager/mod.rs DeviceManager::new; seen in 1.14.4) */
+  vmgenidFirst: [{ from: '1.14.0', until: '1.15.0' }],
   /** a triple fault ends with 1 instead of 0 */
   tripleFaultIsOne: [{ from: '1.15.0' }],
   /** the jailer takes a binary of any name; before, the name must contain "firecracker" */
