@@ -23,7 +23,7 @@ export const firecrackerSettingsSchema = z.strictObject({
   receive: limiterSchema.optional().meta({ description: 'from the host to the guest' }),
   transmit: limiterSchema.optional().meta({ description: 'from the guest to the host' }),
   cpuTemplate: z
-    .enum(['C3', 'T2', 'T2S', 'T2CL', 'T2A', 'V1N1'])
+    .enum(['C3', 'T2', 'T2S', 'T2CL', 'T2A'])
     .optional()
     .meta({ description: 'makes different processors look alike to the guest; each works on the models it was made for' }),
   hugePages: z
