@@ -6,6 +6,7 @@ import { completionCommand } from './commands/completion.ts';
 import { doctor } from './commands/doctor.ts';
 import { down } from './commands/down.ts';
 import { events } from './commands/events.ts';
+import { goldenDelete } from './commands/golden/delete.ts';
 import { goldenDiff } from './commands/golden/diff.ts';
 import { goldenHistory } from './commands/golden/history.ts';
 import { goldenList } from './commands/golden/list.ts';
@@ -59,6 +60,7 @@ export const commands: readonly Command[] = [
   goldenRollback,
   goldenHistory,
   goldenDiff,
+  goldenDelete,
   networkList,
   networkShow,
   hostShow,

@@ -81,6 +81,12 @@ export const faults = {
     retry: 'after-change',
     say: 'The tag {tag} of {golden} is at revision {current}, not {given}: somebody moved it. Look at it, then decide again.',
   },
+  'golden-in-use': {
+    http: 409,
+    family: 'conflict',
+    retry: 'after-change',
+    say: '{golden} is in use by {by}. Delete the VMs, move the tags, then try again.',
+  },
   'golden-not-proved': {
     http: 409,
     family: 'conflict',

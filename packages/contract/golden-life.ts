@@ -3,9 +3,10 @@ import { goldenManifestSchema } from './golden.ts';
 
 /**
  * How far a golden image version is. What a version consists of never changes; this says what is known of it.
- * `draft`: nobody has proved it; `verifying`: a VM of it is being booted for that; `active`: its boot was proved; `failed`: it was not.
+ * `draft`: nobody has proved it; `verifying`: a VM of it is being booted for that; `active`: its boot was proved; `failed`: it was not; `deleted`: somebody
+ * asked for it to go, and its files go when nobody reads them.
  */
-export const goldenStateSchema = z.enum(['draft', 'verifying', 'active', 'failed']);
+export const goldenStateSchema = z.enum(['draft', 'verifying', 'active', 'failed', 'deleted']);
 export type GoldenState = z.infer<typeof goldenStateSchema>;
 
 const tagName = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must have 1 to 31 of a-z, 0-9 and -, and start with a letter');
@@ -34,7 +35,7 @@ export type GoldenView = z.infer<typeof goldenViewSchema>;
 export const goldenDeedSchema = z.object({
   at: z.number(),
   by: z.string(),
-  what: z.enum(['verify', 'verified', 'failed', 'promote', 'rollback']),
+  what: z.enum(['verify', 'verified', 'failed', 'promote', 'rollback', 'delete']),
   version: z.int(),
   tag: z.string().nullable(),
   /** the version that the tag was at before */

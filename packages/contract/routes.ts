@@ -359,6 +359,22 @@ export const routes = {
       onFailure: 'A tag that never moved stays.',
     },
   },
+  'golden.delete': {
+    method: 'DELETE',
+    path: '/v1/goldens/:id',
+    params: byId,
+    query: none,
+    body: none,
+    reply: goldenViewSchema,
+    status: 202,
+    shape: 'json',
+    faults: ['golden-unknown', 'golden-in-use', 'idempotency-key-reused'],
+    doc: {
+      needs: '`name@version` of which there is no VM, at which no tag is, and which is not being verified.',
+      onSuccess: 'It cannot be used any more, and its files go; those that other versions share stay. Its number is never given again.',
+      onFailure: 'What uses it is named.',
+    },
+  },
   'golden.history': {
     ...read,
     path: '/v1/goldens/:id/history',

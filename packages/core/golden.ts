@@ -1,4 +1,12 @@
-import { sentenceOf, type BootId, type BootView, type Condition, type GoldenState, type VmId } from '@linstock/contract';
+import {
+  type GoldenManifest,
+  sentenceOf,
+  type BootId,
+  type BootView,
+  type Condition,
+  type GoldenState,
+  type VmId,
+} from '@linstock/contract';
 import type { Vm } from './vm.ts';
 
 /** What is known of one golden image version, beside its manifest, which never changes. */
@@ -39,4 +47,16 @@ export function decideGolden(vm: Vm | undefined, boot: Pick<BootView, 'id' | 'pr
 
 function inWords({ id, verdict, observed }: Condition): string {
   return `${id} is ${verdict} (${observed})`;
+}
+
+/** A version without a record, or whose number now belongs to other content, is a draft. */
+export function goldenRecordOf(golden: GoldenManifest, records: readonly GoldenRecord[]): GoldenRecord {
+  const { name, version, digest } = golden;
+  const record = records.find((one) => one.name === name && one.version === version && one.digest === digest);
+  return record ?? { name, version, digest, state: 'draft', vm: null, boot: null, why: null };
+}
+
+/** The versions that may be used: those whose files are there and whose end nobody asked for. */
+export function usableGoldens(goldens: readonly GoldenManifest[], records: readonly GoldenRecord[]): readonly GoldenManifest[] {
+  return goldens.filter((golden) => goldenRecordOf(golden, records).state !== 'deleted');
 }

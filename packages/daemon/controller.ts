@@ -117,6 +117,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
         ), // throws what is a bug
     });
     const goldenKeeper = new GoldenKeeper({
+      drop: (golden) => images.drop(golden),
       store,
       ids,
       now: clock.now,

@@ -6,6 +6,8 @@ import { untilEvent } from './until-event.ts';
 const lookEveryMs = 5_000;
 
 export type GoldenKeeperParts = {
+  /** removes the files of a version that nobody uses; fine when they are gone */
+  drop(golden: { name: string; version: number; digest: string }): Promise<void>;
   store: Store;
   ids: Ids;
   now(): number;
@@ -15,7 +17,7 @@ export type GoldenKeeperParts = {
 };
 
 /**
- * Brings verifications of golden versions to their end: compares the record with the throw-away VM, and records what its proof came to together
+ * Brings verifications and deletions of golden versions to their end: compares the record with the throw-away VM, and records what its proof came to together
  * with the wish that the VM be gone. All of it in the store, so a crash costs a repetition.
  */
 export class GoldenKeeper {
@@ -38,8 +40,9 @@ export class GoldenKeeper {
   }
 
   async pass(): Promise<void> {
-    const { store } = this.#parts;
+    const { store, drop } = this.#parts;
     for (const record of await store.read((tx) => tx.goldenRecords({ state: 'verifying' }))) await this.#look(record);
+    for (const record of await store.read((tx) => tx.goldenRecords({ state: 'deleted' }))) await drop(record);
   }
 
   async #look(record: GoldenRecord): Promise<void> {

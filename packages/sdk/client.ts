@@ -90,6 +90,7 @@ export class Linstock {
       this.#calls.json('golden.promote', { params: { id: golden, tag }, body }, options),
     rollback: (golden: string, tag: string, body: Input<'golden.rollback'>['body'] = {}, options: Signal = {}): Promise<GoldenTag> =>
       this.#calls.json('golden.rollback', { params: { id: golden, tag }, body }, options),
+    delete: (id: string, options: Signal = {}): Promise<GoldenView> => this.#calls.json('golden.delete', { params: { id } }, options),
     history: async (golden: string, options: Signal & { limit?: number } = {}): Promise<GoldenDeed[]> =>
       (
         await this.#calls.json(

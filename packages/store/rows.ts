@@ -195,8 +195,15 @@ const phases: Record<Phase, true> = {
 const verdicts: Record<Verdict, true> = { proved: true, refuted: true, unknown: true };
 const bootKinds: Record<BootRecord['kind'], true> = { cold: true, restored: true };
 const operationStates: Record<Operation['state'], true> = { running: true, succeeded: true, failed: true, replaced: true };
-const goldenStates: Record<GoldenState, true> = { draft: true, verifying: true, active: true, failed: true };
-const goldenDeeds: Record<GoldenDeed['what'], true> = { verify: true, verified: true, failed: true, promote: true, rollback: true };
+const goldenStates: Record<GoldenState, true> = { draft: true, verifying: true, active: true, failed: true, deleted: true };
+const goldenDeeds: Record<GoldenDeed['what'], true> = {
+  verify: true,
+  verified: true,
+  failed: true,
+  promote: true,
+  rollback: true,
+  delete: true,
+};
 const networkKinds: Record<Network['kind'], true> = { bridge: true, user: true };
 
 export function vmIdOf(text: string): VmId {

@@ -113,3 +113,29 @@ describe('tags', () => {
     expect(await send(method, url, method === 'POST' ? { version: 7 } : undefined)).toMatchObject({ status: 404, body: { code } });
   });
 });
+
+describe('deleting a version', () => {
+  it('is refused while something uses it, and then it cannot be used any more', async () => {
+    const remove = async (): Promise<{ status: number; body: Problem & GoldenView }> => {
+      const reply = await api.app.inject({ method: 'DELETE', url: '/v1/goldens/tiny@1' });
+      return { status: reply.statusCode, body: reply.json() };
+    };
+    await send('POST', '/v1/vms', { name: 'web', start: false });
+    await promote({ version: 1, waive: 'a test' });
+    const refused = await remove();
+    expect(refused).toMatchObject({
+      status: 409,
+      body: { code: 'golden-in-use', detail: expect.stringContaining('VM web, tag stable') as string },
+    });
+    expect(api.dropped).toEqual([]);
+  });
+
+  it('goes with its files when nothing uses it', async () => {
+    const reply = await api.app.inject({ method: 'DELETE', url: '/v1/goldens/tiny@1' });
+    expect({ status: reply.statusCode, body: reply.json() as GoldenView }).toMatchObject({ status: 202, body: { state: 'deleted' } });
+    expect((await send<{ items: GoldenView[] }>('GET', '/v1/goldens')).body.items).toEqual([]);
+    expect(await send('POST', '/v1/vms', { name: 'late' })).toMatchObject({ status: 404, body: { code: 'golden-unknown' } });
+    await api.turn();
+    expect(api.dropped).toEqual(['tiny@1']);
+  });
+});

@@ -19,7 +19,9 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
   const program = { observe: host.observe.bind(host), decide: decideVm, perform: host.perform.bind(host) };
   const engine = new Engine({ store, program, now: () => now, sleep: never, worker: 'w', atOnce: 4 });
 
+  const dropped: string[] = [];
   const keeper = new GoldenKeeper({
+    drop: async ({ name, version }) => void dropped.push(`${name}@${version}`),
     store,
     ids,
     now: () => now,
@@ -78,7 +80,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       if (error !== undefined) bugs.push(error);
     },
   });
-  return { app, store, world, turn, bugs, close: async () => (await app.close(), store.close()) };
+  return { app, store, world, turn, bugs, dropped, close: async () => (await app.close(), store.close()) };
 }
 
 async function* frames() {

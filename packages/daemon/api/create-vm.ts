@@ -1,5 +1,5 @@
 import { FaultError, vmSpecSchema, type Network, type Operation, type VmId, type VmSpecInput } from '@linstock/contract';
-import { slotsOf, type Reader, type Tx, type Vm, type Wish } from '@linstock/core';
+import { slotsOf, usableGoldens, type Reader, type Tx, type Vm, type Wish } from '@linstock/core';
 import type { Parts } from './parts.ts';
 import { planVm } from './plan-vm.ts';
 
@@ -17,7 +17,14 @@ export async function createVm(
   const name = spec.name ?? id.replace('vm_', 'vm-').slice(0, 24);
   const taken = (await tx.vmsNamed(name)).find((vm) => vm.phase !== 'gone'); // a deleted VM has given its name back
   if (taken) throw new FaultError('vm-name-taken', { name, id: taken.id });
-  const settings = planVm(spec, { ...known, tags: await tx.goldenTags(), networks: await tx.networks(), mark: parts.host.mark, id });
+  const settings = planVm(spec, {
+    ...known,
+    goldens: usableGoldens(known.goldens, await tx.goldenRecords()),
+    tags: await tx.goldenTags(),
+    networks: await tx.networks(),
+    mark: parts.host.mark,
+    id,
+  });
   if (spec.start) await refuseFull(tx, settings.network);
   const wish: Wish = spec.start ? 'running' : 'stopped';
   const vm: Vm = {

@@ -1,5 +1,5 @@
 import { FaultError, type GoldenDeed, type GoldenManifest, type GoldenTag, type GoldenView } from '@linstock/contract';
-import { diffGoldens, type GoldenRecord, type Reader } from '@linstock/core';
+import { diffGoldens, goldenRecordOf, usableGoldens, type GoldenRecord, type Reader, type Vm } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
@@ -11,7 +11,14 @@ import { waitOn } from './waiting.ts';
 
 type GoldenHandlers = Pick<
   Handlers,
-  'golden.list' | 'golden.show' | 'golden.verify' | 'golden.promote' | 'golden.rollback' | 'golden.history' | 'golden.diff'
+  | 'golden.delete'
+  | 'golden.list'
+  | 'golden.show'
+  | 'golden.verify'
+  | 'golden.promote'
+  | 'golden.rollback'
+  | 'golden.history'
+  | 'golden.diff'
 >;
 
 /** Of its name in that of its VM, which has 63 characters and ends with an id. */
@@ -29,10 +36,10 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
       caller.waitMs,
       caller.signal,
     );
-  const known = async (): Promise<{ goldens: readonly GoldenManifest[]; tags: readonly GoldenTag[] }> => ({
-    goldens: await host.goldens(),
-    tags: await store.read((tx) => tx.goldenTags()),
-  });
+  const known = async (): Promise<{ goldens: readonly GoldenManifest[]; tags: readonly GoldenTag[] }> => {
+    const there = await host.goldens();
+    return store.read(async (tx) => ({ goldens: usableGoldens(there, await tx.goldenRecords()), tags: await tx.goldenTags() }));
+  };
   const found = async (wanted: string): Promise<GoldenManifest> => {
     const { goldens, tags } = await known();
     return findGolden(goldens, wanted, tags);
@@ -51,10 +58,10 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
 
   return {
     'golden.list': async () => {
-      const goldens = await host.goldens();
+      const there = await host.goldens();
       return store.read(async (tx) => {
         const [records, tags] = [await tx.goldenRecords(), await tx.goldenTags()];
-        return document<'golden.list'>({ items: goldens.map((one) => viewOf(one, records, tags)), tags: [...tags] });
+        return document<'golden.list'>({ items: usableGoldens(there, records).map((one) => viewOf(one, records, tags)), tags: [...tags] });
       });
     },
     'golden.show': async ({ params }, caller) => document<'golden.show'>(await show(await found(params.id), caller)),
@@ -62,7 +69,7 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
       const golden = await found(params.id);
       const [goldens, facts] = await Promise.all([host.goldens(), host.facts()]);
       await once(caller, `golden.verify ${params.id}`, async (tx) => {
-        const record = recordOf(golden, await tx.goldenRecords());
+        const record = goldenRecordOf(golden, await tx.goldenRecords());
         if (record.state === 'verifying') return {};
         const id = ids.next('vm', now());
         const name = `verify-${golden.name.slice(0, mostGoldenName)}-${golden.version}-${id.slice('vm_'.length)}`;
@@ -79,9 +86,9 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
     },
     'golden.promote': async ({ params, body }, caller) => {
       const { id: name, tag } = params;
-      const golden = findGolden(await host.goldens(), `${name}@${body.version}`, []);
+      const golden = findGolden((await known()).goldens, `${name}@${body.version}`, []);
       const { replayed: _, ...moved } = await once(caller, `golden.promote ${name}:${tag}`, async (tx) => {
-        const { state, boot, why } = recordOf(golden, await tx.goldenRecords());
+        const { state, boot, why } = goldenRecordOf(golden, await tx.goldenRecords());
         if (state !== 'active' && body.waive === undefined)
           throw new FaultError('golden-not-proved', { golden: `${name}@${body.version}`, state, why: why ?? 'nobody has proved it' });
         const evidence = { boot, reason: body.waive ?? null };
@@ -101,7 +108,7 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
             tag: `${tag} that was at another version before`,
             known: tagsOf(name, tags),
           });
-        const { boot } = recordOf(findGolden(goldens, `${name}@${before}`, []), await tx.goldenRecords());
+        const { boot } = goldenRecordOf(findGolden(goldens, `${name}@${before}`, []), await tx.goldenRecords());
         return tx.moveTag(
           { golden: name, tag, ifRevision: body.ifRevision },
           deed(caller, 'rollback', before, { boot, reason: body.reason ?? null }),
@@ -109,8 +116,25 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
       });
       return document<'golden.rollback'>(moved);
     },
+    'golden.delete': async ({ params }, caller) => {
+      const golden = await found(params.id);
+      const called = `${golden.name}@${golden.version}`;
+      await once(caller, `golden.delete ${called}`, async (tx) => {
+        const by = [
+          ...(await tx.vms()).filter((vm) => usesIt(vm, golden)).map((vm) => `VM ${vm.name}`),
+          ...(await tx.goldenTags())
+            .filter((one) => one.golden === golden.name && one.version === golden.version)
+            .map(({ tag }) => `tag ${tag}`),
+        ];
+        if (by.length > 0) throw new FaultError('golden-in-use', { golden: called, by: by.slice(0, mostNamed).join(', ') });
+        const record = goldenRecordOf(golden, await tx.goldenRecords());
+        await tx.keepGolden({ ...record, state: 'deleted', vm: null, why: null }, deed(caller, 'delete', golden.version));
+        return {};
+      });
+      return document<'golden.delete'>(await show(golden, caller), { status: 202 });
+    },
     'golden.history': async ({ params, query }) => {
-      findGolden(await host.goldens(), params.id, []);
+      findGolden((await known()).goldens, params.id, []);
       return store.read(async (tx) => document<'golden.history'>({ items: [...(await tx.goldenDeeds(params.id, query.limit))] }));
     },
     'golden.diff': async ({ params }) => document<'golden.diff'>(diffGoldens(await found(params.id), await found(params.other))),
@@ -120,15 +144,15 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
 /** Further back nobody rolls back in one step. */
 const mostDeeds = 1_000;
 
-/** A version without a record, or whose number now belongs to other content, is a draft. */
-function recordOf(golden: GoldenManifest, records: Awaited<ReturnType<Reader['goldenRecords']>>): GoldenRecord {
-  const { name, version, digest } = golden;
-  const record = records.find((one) => one.name === name && one.version === version && one.digest === digest);
-  return record ?? { name, version, digest, state: 'draft', vm: null, boot: null, why: null };
+/** Of what stands in the way, so many are named. */
+const mostNamed = 5;
+
+function usesIt(vm: Vm, { name, version }: GoldenManifest): boolean {
+  return vm.settings.golden.name === name && vm.settings.golden.version === version;
 }
 
 function viewOf(golden: GoldenManifest, records: readonly GoldenRecord[], tags: readonly GoldenTag[]): GoldenView {
-  const { state, why, boot, vm } = recordOf(golden, records);
+  const { state, why, boot, vm } = goldenRecordOf(golden, records);
   return {
     ...golden,
     state,

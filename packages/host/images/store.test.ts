@@ -179,3 +179,27 @@ test('work is done one after the other, also after a failure, and an aborted tur
   expect((await Promise.allSettled(turns)).map((turn) => turn.status)).toEqual(['rejected', 'rejected', 'fulfilled']);
   expect(order).toEqual(['a begins', 'a ends', 'c']);
 });
+
+test('a version that is dropped takes what only it is made of, and its number with it', async () => {
+  const later = new ImageStore({ folder, now: () => Date.now() + 2 * 3_600_000 });
+  const [kernel, one, two] = [await adopt('kernel'), await adopt('rootfs one'), await adopt('rootfs two')];
+  const content = aGoldenContent();
+  const sealed = (rootfs: typeof one): ReturnType<ImageStore['seal']> =>
+    store.exclusively(undefined, (scratch) =>
+      store.seal({ ...content, initrd: null, kernel: { ...content.kernel, ...kernel }, rootfs: { ...content.rootfs, ...rootfs } }, scratch),
+    );
+  const first = await sealed(one);
+  const second = await sealed(two);
+  await new ImageStore({ folder, now: Date.now }).drop(first); // its blobs are young: a build elsewhere may be about to use them
+  expect(await store.versions(content.name)).toEqual([second.version]);
+  expect((await readdir(join(folder, 'blobs/sha256'))).length).toBe(3);
+  await later.drop(first);
+  await later.drop({ ...second, digest: first.digest }); // another content: not what was asked for
+  expect(await store.versions(content.name)).toEqual([second.version]);
+  const third = await sealed(one);
+  expect(third.version).toBe(3);
+  await later.drop(third);
+  expect((await readdir(join(folder, 'blobs/sha256'))).toSorted()).toEqual([kernel.blob, two.blob].toSorted());
+  expect(await readdir(join(folder, 'blobs/sample'))).toHaveLength(2);
+  expect(await store.checkGolden(second)).toEqual({ ok: true });
+});

@@ -41,6 +41,8 @@ const SAMPLE_BLOCKS = 16;
 /** File systems stamp changes with the kernel's tick, 1 to 10 ms; some with whole seconds. */
 const TICK_MS = 2_000;
 const SAMPLE_BLOCK_BYTES = 4096;
+/** Longer than any build takes from its first blob to its seal. */
+const UNSEALED_MS = 3_600_000;
 /** How often a version number may be taken by somebody else while we seal ours; more means something is badly wrong. */
 const MAX_VERSION_RACES = 100;
 
@@ -156,6 +158,40 @@ export class ImageStore {
       return manifest;
     }
     throw new Error(`no free version number for golden ${content.name} up to ${version}`);
+  }
+
+  /**
+   * Removes a version, and then the files that no version is made of any more. Its empty folder stays, so that its number is never given
+   * again. Fine when it is gone, or when the number now belongs to other content.
+   */
+  async drop(golden: GoldenRef & { digest: string }): Promise<void> {
+    const read = await this.golden(golden);
+    if (!read.ok || read.golden.digest !== golden.digest) return;
+    const folder = this.goldenFolder(golden);
+    await removeTree(join(folder, 'manifest.json')); // first: what is half gone is no version
+    await syncFolder(folder);
+    for (const name of await listFolder(folder)) await removeTree(join(folder, name));
+    this.#judged.delete(folder);
+    await this.#dropUnused();
+  }
+
+  /** A build of another process may have put a blob there for a version that it has not sealed yet: young ones stay. */
+  async #dropUnused(): Promise<void> {
+    const used = new Set<string>();
+    for (const name of await this.names()) {
+      for (const version of await this.versions(name)) {
+        const read = await this.golden({ name, version });
+        if (!read.ok) return; // nobody can tell what a damaged manifest needs
+        const { kernel, initrd, rootfs } = read.golden;
+        for (const part of [kernel, initrd, rootfs]) if (part !== null) used.add(part.blob);
+      }
+    }
+    for (const digest of await listFolder(join(this.folder, 'blobs/sha256'))) {
+      const seen = used.has(digest) ? undefined : await traceOf(this.blobPath(digest));
+      if (seen === undefined || this.#now() - seen.changedAt < UNSEALED_MS) continue;
+      await removeTree(this.blobPath(digest));
+      await removeTree(this.#samplePath(digest));
+    }
   }
 
   /** Names of all goldens that have at least one version. */
