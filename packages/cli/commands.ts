@@ -9,6 +9,7 @@ import { goldenList } from './commands/golden/list.ts';
 import { goldenShow } from './commands/golden/show.ts';
 import { health } from './commands/health.ts';
 import { hostShow } from './commands/host/show.ts';
+import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
 import { operationShow } from './commands/operation/show.ts';
@@ -52,6 +53,7 @@ export const commands: readonly Command[] = [
   networkShow,
   hostShow,
   operationShow,
+  lint,
   events,
   health,
   serve,

@@ -1,4 +1,5 @@
 import type * as daemon from '@linstock/daemon';
+import type * as lint from '@linstock/daemon/lint';
 
 /** What `up`, `down` and `serve` use of the controller's package; loaded only by them, so that other commands start fast. */
 export type DaemonFace = Pick<typeof daemon, 'prepare' | 'startInBackground' | 'serve' | 'stop' | 'purge' | 'exec'>;
@@ -8,4 +9,11 @@ export type Ran = Awaited<ReturnType<DaemonFace['exec']>>;
 
 export function loadDaemon(): Promise<DaemonFace> {
   return import('@linstock/daemon');
+}
+
+/** The lint, and nothing of a controller. */
+export type LintFace = typeof lint;
+
+export function loadLint(): Promise<LintFace> {
+  return import('@linstock/daemon/lint');
 }

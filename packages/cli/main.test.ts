@@ -5,30 +5,13 @@ import { afterEach, expect, test } from 'vitest';
 import { FaultError, routes } from '@linstock/contract';
 import { aBoot, aVm, smallServer, type SmallServer } from '@linstock/sdk/testing';
 import { commands } from './commands.ts';
-import { readEnvironment } from './environment.ts';
-import { runCli } from './main.ts';
+import { here } from './testing/here.ts';
 import { runCliProcess, type CliRun } from './testing/run.ts';
-import { memorySink } from './testing/sink.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).toReversed()) await close();
 });
-
-/** The CLI in this process: what is about parsing and printing needs no process of its own. */
-async function here(argv: readonly string[], stateFolder = '/nonexistent/linstock'): Promise<CliRun> {
-  const stdout = memorySink();
-  const stderr = memorySink();
-  const code = await runCli(argv, {
-    environment: { ...readEnvironment({}), stateFolder },
-    stdout,
-    stderr,
-    signal: new AbortController().signal,
-    self: 'linstock',
-    chance: { now: () => 1_760_000_090_000, word: () => 'abcd1234' },
-  });
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
-}
 
 async function serving(
   handlers: Parameters<typeof smallServer>[0],
@@ -95,6 +78,10 @@ test.each([
   [['vm', 'list', '--frobnicate']],
   [['vm', 'stop', 'first', '--wait', 'happiness']],
   [['vm', 'list', '--url', 'nonsense']],
+  [['lint']],
+  [['lint', '/nonexistent']],
+  [['lint', '/']],
+  [['lint', 'x.json', '--firecracker', '1.2']],
   [['up', '--port', '99999']],
   [['test']],
   [[]],

@@ -69,7 +69,7 @@ function needs({ version, memoryMiB, pci }: CommandLineOrder): string[] {
 }
 
 /** 4 KiB each from the first address of devices on, interrupts from 5. */
-function mmioToken(version: Version, device: number): string {
+export function mmioToken(version: Version, device: number): string {
   const base = has(version, 'gibibyteGap') ? 0xc000_1000 : 0xd000_0000;
   return `virtio_mmio.device=4K@0x${(base + device * 0x1000).toString(16)}:${5 + device}`;
 }
