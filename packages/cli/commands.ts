@@ -21,6 +21,7 @@ import { vmConsole } from './commands/vm/console.ts';
 import { vmCreate } from './commands/vm/create.ts';
 import { vmDelete } from './commands/vm/delete.ts';
 import { vmExec } from './commands/vm/exec.ts';
+import { vmImport } from './commands/vm/import.ts';
 import { vmList } from './commands/vm/list.ts';
 import { vmPause } from './commands/vm/pause.ts';
 import { vmProof } from './commands/vm/proof.ts';
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   up,
   down,
   vmCreate,
+  vmImport,
   vmList,
   vmShow,
   vmProof,

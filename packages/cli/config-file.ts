@@ -1,6 +1,6 @@
 /** A Firecracker configuration file, as a person names it: bounded, from a file, a pipe or standard input. */
 import { createReadStream } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { UsageError, type OptionSpec } from './command.ts';
 import type { LintFace } from './daemon-face.ts';
 
@@ -57,4 +57,13 @@ export function firecrackerOf(text: string | undefined, lint: LintFace): ReturnT
       `--firecracker ${text}: it is a version such as 1.9.1; known are 1.9.0 to ${lint.newestVersion().text}, and newer 1.x are taken for that`,
     );
   return version;
+}
+
+/** What the golden image of a file is called: the file twice is the same image. */
+export function goldenNameOf(file: string): string {
+  const stem = basename(file, extname(file))
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '');
+  return `imported-${stem === '' ? 'config' : stem}`.slice(0, 63).replace(/-+$/, '');
 }

@@ -11,6 +11,14 @@ export function loadDaemon(): Promise<DaemonFace> {
   return import('@linstock/daemon');
 }
 
+/** What `vm import` uses of it. */
+export type ImportFace = Pick<typeof daemon, 'importGolden' | 'mostConfigBytes'>;
+export type ImportedGolden = daemon.ImportedGolden;
+
+export function loadImport(): Promise<ImportFace> {
+  return import('@linstock/daemon');
+}
+
 /** The lint, and nothing of a controller. */
 export type LintFace = typeof lint;
 

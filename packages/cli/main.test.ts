@@ -78,6 +78,12 @@ test.each([
   [['vm', 'list', '--frobnicate']],
   [['vm', 'stop', 'first', '--wait', 'happiness']],
   [['vm', 'list', '--url', 'nonsense']],
+  [['vm', 'import']],
+  [['vm', 'import', '/nonexistent']],
+  [['vm', 'import', 'x.json', '--name', 'No Name']],
+  [['vm', 'import', 'x.json', '--port', '80:ftp']],
+  [['vm', 'import', 'x.json', '--no-start', '--wait', 'verified']],
+  [['vm', 'import', 'x.json', '--url', 'http://127.0.0.1:1']],
   [['lint']],
   [['lint', '/nonexistent']],
   [['lint', '/']],
@@ -261,6 +267,6 @@ test('every noun of the API has its command, and no command is there twice', () 
 test('completion knows every command', async () => {
   const { code, stdout } = await here(['completion', 'bash']);
   expect(code).toBe(0);
-  expect(stdout).toContain('vm) words="create list show proof console exec start stop pause resume verify delete" ;;');
+  expect(stdout).toContain('vm) words="create import list show proof console exec start stop pause resume verify delete" ;;');
   expect(stdout).toContain('"vm console") words="--json --url --state --help --follow --boot --from --raw" ;;');
 });
