@@ -21,6 +21,7 @@ export function loadImport(): Promise<ImportFace> {
 
 /** The lint, and nothing of a controller. */
 export type LintFace = typeof lint;
+export type PlacedFinding = lint.PlacedFinding;
 
 export function loadLint(): Promise<LintFace> {
   return import('@linstock/daemon/lint');

@@ -1,30 +1,21 @@
 /** Pure: findings of a lint as people read them. */
+import type { PlacedFinding } from './daemon-face.ts';
 import { painted, plain, type Paint, type Style } from './render.ts';
 
-export type ShownFinding = {
-  severity: 'error' | 'warning' | 'note';
-  of: 'file' | 'host';
-  at: string;
-  line: number;
-  column: number;
-  what: string;
-  why: string;
-  fix: string;
-};
 export type LintSummary = { file: string; firecracker: string; host: boolean; errors: number; warnings: number; notes: number };
 
-const groups: readonly { severity: ShownFinding['severity']; title: string; paint: Paint }[] = [
+const groups: readonly { severity: PlacedFinding['severity']; title: string; paint: Paint }[] = [
   { severity: 'error', title: 'Errors', paint: 'red' },
   { severity: 'warning', title: 'Warnings', paint: 'yellow' },
   { severity: 'note', title: 'Notes', paint: 'bold' },
 ];
 
-export function summaryOf(about: Pick<LintSummary, 'file' | 'firecracker' | 'host'>, findings: readonly ShownFinding[]): LintSummary {
-  const count = (severity: ShownFinding['severity']): number => findings.filter((one) => one.severity === severity).length;
+export function summaryOf(about: Pick<LintSummary, 'file' | 'firecracker' | 'host'>, findings: readonly PlacedFinding[]): LintSummary {
+  const count = (severity: PlacedFinding['severity']): number => findings.filter((one) => one.severity === severity).length;
   return { ...about, errors: count('error'), warnings: count('warning'), notes: count('note') };
 }
 
-export function lintPage(summary: LintSummary, findings: readonly ShownFinding[], style: Style): readonly string[] {
+export function lintPage(summary: LintSummary, findings: readonly PlacedFinding[], style: Style): readonly string[] {
   const file = plain(summary.file);
   const lines: string[] = [];
   for (const { severity, title, paint } of groups) {

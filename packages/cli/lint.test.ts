@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lintPage, summaryOf, wrapped, type ShownFinding } from './lint-page.ts';
+import type { PlacedFinding } from './daemon-face.ts';
+import { lintPage, summaryOf, wrapped } from './lint-page.ts';
 import { here } from './testing/here.ts';
 import { runCliProcess, type CliRun } from './testing/run.ts';
 
@@ -165,7 +166,7 @@ test('a hostile file cannot move the cursor', async () => {
 });
 
 describe('the page', () => {
-  const finding: ShownFinding = {
+  const finding: PlacedFinding = {
     severity: 'note',
     of: 'file',
     at: '',

@@ -23,14 +23,16 @@ type About = { config: Section; version: Version; isRoot: boolean };
 
 export function judgePath(named: NamedPath, seen: FileSight, about: About, say: Say): void {
   const { at, path, use } = named;
-  if (seen.is === 'closed')
+  if (seen.is === 'closed') {
+    const denied = seen.code === 'EACCES' || seen.code === 'EPERM';
     return say(
       'error',
       at,
-      `A folder on the way to ${path} may not be entered by this user.`,
-      'Neither can Firecracker, started by this user.',
-      'Change its mode, or run as its owner.',
+      denied ? `A folder on the way to ${path} may not be entered by this user.` : `${path} cannot be looked at (${seen.code}).`,
+      'Neither can Firecracker open it, started by this user.',
+      denied ? 'Change its mode, or run as its owner.' : 'Check the path.',
     );
+  }
   if (use === 'listen') return judgeListen(named, seen, say);
   if (seen.is === 'absent') {
     if (use === 'log' && has(about.version, 'createsLogFiles')) return judgeFolder(named, seen, say);

@@ -88,7 +88,8 @@ describe('kernel and initrd', () => {
     { says: 'is not there', sick: kernel(absent()), finds: at, words: /no kernel \/k\/vmlinux.*--no-host/ },
     { says: 'is a folder', sick: kernel(there({ kind: 'folder', head: null })), finds: at, words: /is a folder/ },
     { says: 'cannot be read', sick: kernel(there({ readable: false, head: null })), finds: at, words: /may not be read/ },
-    { says: 'lies behind a closed folder', sick: kernel({ is: 'closed' }), finds: at, words: /may not be entered/ },
+    { says: 'lies behind a closed folder', sick: kernel({ is: 'closed', code: 'EACCES' }), finds: at, words: /may not be entered/ },
+    { says: 'leads round in circles', sick: kernel({ is: 'closed', code: 'ELOOP' }), finds: at, words: /cannot be looked at \(ELOOP\)/ },
     { says: 'is a bzImage', sick: kernel(there({ head: bytes([0x202, 'HdrS']) })), finds: at, words: /is a bzImage.*extract-vmlinux/ },
     {
       says: 'is something else',
@@ -140,7 +141,7 @@ describe('drives', () => {
       finds: `error ${at}`,
       words: /partition table.*partuuid/,
     },
-    { says: 'a closed folder', sick: disk({ is: 'closed' }), finds: `error ${at}`, words: /may not be entered/ },
+    { says: 'a closed folder', sick: disk({ is: 'closed', code: 'EACCES' }), finds: `error ${at}`, words: /may not be entered/ },
     {
       says: 'two names of one file',
       config: twoDrives({}),
@@ -339,7 +340,7 @@ test('every path of a file is judged, whatever it leads to', () => {
     pmem: [{ id: 'p', path_on_host: '/p' }],
   };
   for (const { at, path, use } of pathsIn(config)) {
-    const found = judge(config, machine({ files: { [path]: { is: 'closed' } } })).map((finding) => finding.at);
+    const found = judge(config, machine({ files: { [path]: { is: 'closed', code: 'EACCES' } } })).map((finding) => finding.at);
     expect([use, found.includes(at)]).toEqual([use, true]);
   }
 });

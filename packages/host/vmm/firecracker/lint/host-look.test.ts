@@ -38,13 +38,19 @@ test('what is not there, and whether it could be made', async () => {
   expect(await look('made')).toMatchObject({ is: 'there', kind: 'folder', bytes: null, head: null });
 });
 
+test('what leads nowhere else', async () => {
+  await symlink('circle', join(folder, 'circle'));
+  expect(await look('circle')).toEqual({ is: 'closed', code: 'ELOOP' });
+  expect(await look('x'.repeat(5_000))).toEqual({ is: 'closed', code: 'ENAMETOOLONG' });
+});
+
 test('closed to this user', async ({ skip }) => {
   skip(process.getuid?.() === 0, 'root may read everything');
   await mkdir(join(folder, 'closed'));
   await writeFile(join(folder, 'closed/disk'), '');
   await writeFile(join(folder, 'secret'), 'x', { mode: 0o200 });
   await chmod(join(folder, 'closed'), 0o000);
-  expect(await look('closed/disk')).toEqual({ is: 'closed' });
+  expect(await look('closed/disk')).toEqual({ is: 'closed', code: 'EACCES' });
   expect(await look('secret')).toMatchObject({ is: 'there', readable: false, writable: true, head: null });
   await chmod(join(folder, 'closed'), 0o700);
 });

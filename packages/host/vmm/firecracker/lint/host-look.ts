@@ -41,7 +41,7 @@ async function lookAtFile(path: string, from: string, sockets: ReadonlySet<strin
   try {
     facts = await stat(whole);
   } catch (error) {
-    if (!isAbsence(error)) return { is: 'closed' };
+    if (!isAbsence(error)) return { is: 'closed', code: (error as NodeJS.ErrnoException).code ?? 'unknown' };
     const folder = dirname(whole);
     return {
       is: 'absent',

@@ -1,8 +1,8 @@
 /** What is read of this machine for a configuration. What could not be seen is null or `closed`: that is unknown, never "no". */
 export type FileSight =
   | { is: 'absent'; /** whether the folder it would lie in is there, and may be written to */ folder: 'absent' | 'closed' | 'writable' }
-  /** a folder on the way to it may not be entered */
-  | { is: 'closed' }
+  /** it could not be looked at: the errno name, EACCES for a folder on the way that may not be entered */
+  | { is: 'closed'; code: string }
   | {
       is: 'there';
       kind: 'file' | 'folder' | 'block' | 'socket' | 'other';
