@@ -36,6 +36,8 @@ export type Given<A extends Record<string, ArgSpec>, O extends Record<string, Op
 export type Tools = {
   /** the controller of `--url`, or the one that the state folder names */
   api(): Promise<Linstock>;
+  /** what `--url` said */
+  url: string | undefined;
   out: Out;
   signal: AbortSignal;
   stateFolder: string;

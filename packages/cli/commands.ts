@@ -16,6 +16,7 @@ import { goldenShow } from './commands/golden/show.ts';
 import { goldenVerify } from './commands/golden/verify.ts';
 import { health } from './commands/health.ts';
 import { hostShow } from './commands/host/show.ts';
+import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
 import { operationShow } from './commands/operation/show.ts';
@@ -27,6 +28,7 @@ import { vmConsole } from './commands/vm/console.ts';
 import { vmCreate } from './commands/vm/create.ts';
 import { vmDelete } from './commands/vm/delete.ts';
 import { vmExec } from './commands/vm/exec.ts';
+import { vmImport } from './commands/vm/import.ts';
 import { vmList } from './commands/vm/list.ts';
 import { vmPause } from './commands/vm/pause.ts';
 import { vmProof } from './commands/vm/proof.ts';
@@ -40,6 +42,7 @@ export const commands: readonly Command[] = [
   up,
   down,
   vmCreate,
+  vmImport,
   vmList,
   vmShow,
   vmProof,
@@ -65,6 +68,7 @@ export const commands: readonly Command[] = [
   networkShow,
   hostShow,
   operationShow,
+  lint,
   events,
   health,
   doctor,

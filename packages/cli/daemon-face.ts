@@ -1,4 +1,5 @@
 import type * as daemon from '@linstock/daemon';
+import type * as lint from '@linstock/daemon/lint';
 
 /** What `up`, `down`, `serve` and `doctor` use of the controller's package; loaded only by them, so that other commands start fast. */
 export type DaemonFace = Pick<
@@ -11,4 +12,20 @@ export type Ran = Awaited<ReturnType<DaemonFace['exec']>>;
 
 export function loadDaemon(): Promise<DaemonFace> {
   return import('@linstock/daemon');
+}
+
+/** What `vm import` uses of it. */
+export type ImportFace = Pick<typeof daemon, 'importGolden' | 'mostConfigBytes'>;
+export type ImportedGolden = daemon.ImportedGolden;
+
+export function loadImport(): Promise<ImportFace> {
+  return import('@linstock/daemon');
+}
+
+/** The lint, and nothing of a controller. */
+export type LintFace = typeof lint;
+export type PlacedFinding = lint.PlacedFinding;
+
+export function loadLint(): Promise<LintFace> {
+  return import('@linstock/daemon/lint');
 }

@@ -5,30 +5,13 @@ import { afterEach, expect, test } from 'vitest';
 import { FaultError, routes } from '@linstock/contract';
 import { aBoot, aVm, smallServer, type SmallServer } from '@linstock/sdk/testing';
 import { commands } from './commands.ts';
-import { readEnvironment } from './environment.ts';
-import { runCli } from './main.ts';
+import { here } from './testing/here.ts';
 import { runCliProcess, type CliRun } from './testing/run.ts';
-import { memorySink } from './testing/sink.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).toReversed()) await close();
 });
-
-/** The CLI in this process: what is about parsing and printing needs no process of its own. */
-async function here(argv: readonly string[], stateFolder = '/nonexistent/linstock'): Promise<CliRun> {
-  const stdout = memorySink();
-  const stderr = memorySink();
-  const code = await runCli(argv, {
-    environment: { ...readEnvironment({}), stateFolder },
-    stdout,
-    stderr,
-    signal: new AbortController().signal,
-    self: 'linstock',
-    chance: { now: () => 1_760_000_090_000, word: () => 'abcd1234' },
-  });
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
-}
 
 async function serving(
   handlers: Parameters<typeof smallServer>[0],
@@ -95,6 +78,16 @@ test.each([
   [['vm', 'list', '--frobnicate']],
   [['vm', 'stop', 'first', '--wait', 'happiness']],
   [['vm', 'list', '--url', 'nonsense']],
+  [['vm', 'import']],
+  [['vm', 'import', '/nonexistent']],
+  [['vm', 'import', 'x.json', '--name', 'No Name']],
+  [['vm', 'import', 'x.json', '--port', '80:ftp']],
+  [['vm', 'import', 'x.json', '--no-start', '--wait', 'verified']],
+  [['vm', 'import', 'x.json', '--url', 'http://127.0.0.1:1']],
+  [['lint']],
+  [['lint', '/nonexistent']],
+  [['lint', '/']],
+  [['lint', 'x.json', '--firecracker', '1.2']],
   [['up', '--port', '99999']],
   [['test']],
   [[]],
@@ -274,6 +267,6 @@ test('every noun of the API has its command, and no command is there twice', () 
 test('completion knows every command', async () => {
   const { code, stdout } = await here(['completion', 'bash']);
   expect(code).toBe(0);
-  expect(stdout).toContain('vm) words="create list show proof console exec start stop pause resume verify delete" ;;');
+  expect(stdout).toContain('vm) words="create import list show proof console exec start stop pause resume verify delete" ;;');
   expect(stdout).toContain('"vm console") words="--json --url --state --help --follow --boot --from --raw" ;;');
 });

@@ -152,6 +152,7 @@ async function runOne(one: Command, given: GivenWords, common: Common, world: Wo
     environment,
     self: world.self,
     chance: world.chance,
+    url: common.url,
     api: async () => (api ??= await connectTo(common.url, stateFolder)),
   };
   try {

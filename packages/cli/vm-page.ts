@@ -84,12 +84,12 @@ export function watching(tools: Tools): { onAccepted(vm: VmView): void; onView(v
   return { onAccepted: show, onView: show };
 }
 
-/** The end of every command that changed a VM. */
-export async function settled(tools: Tools, changed: Changed, goal: string | undefined): Promise<ExitCode> {
+/** The end of every command that changed a VM. `more` is put before it in the JSON document. */
+export async function settled(tools: Tools, changed: Changed, goal: string | undefined, more: object = {}): Promise<ExitCode> {
   tools.out.quiet();
   const { vm, operation, reached } = changed;
   await tools.out.page(
-    { vm, operation, reached: goal === undefined ? null : reached },
+    { ...more, vm, operation, reached: goal === undefined ? null : reached },
     vmPairs(vm).filter(([name]) => ['name', 'id', 'state', 'verified', 'fault', 'network', 'reach', 'operation'].includes(name)),
   );
   if (reached) return exitCodes.done;

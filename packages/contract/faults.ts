@@ -119,6 +119,7 @@ export const faults = {
     say: '{asked} MiB of memory cannot boot {golden}: its kernel and initrd need at least {least} MiB. Ask for more.',
   },
   // the image
+  'config-refused': { http: 422, family: 'image', retry: 'after-change', say: '{file} cannot be imported: {problems}' },
   'image-refused': { http: 422, family: 'image', retry: 'after-change', say: '{say}' },
   'artifact-corrupt': { http: 500, family: 'image', retry: 'after-change', say: '{say}' },
   // the host

@@ -34,6 +34,10 @@ export const goldenManifestSchema = z.object({
   userspaceArgs: z.array(z.string()).meta({ description: 'keys that the kernel does not know and this image reads itself' }),
   ports: z.array(promisedPortSchema).max(16),
   agent: z.boolean(),
+  init: z.enum(['systemd', 'other']).optional().meta({
+    description:
+      'PID 1, as the image shows it: `systemd` tells on the console when it has finished, another one may never; absent: not looked at',
+  }),
   madeWith: z.record(z.string(), z.string()),
 });
 export type GoldenManifest = z.infer<typeof goldenManifestSchema>;

@@ -167,11 +167,12 @@ const readers: readonly { matches: (key: string) => boolean; reader: string; why
 
 export type ArgReader = { reader: string; why: string };
 
-/** Who in user space reads this key; null when no one is known to. */
-export function readerOf(key: string, userspaceArgs: readonly string[]): ArgReader | null {
+/** Who in user space reads this key; null when no one is known to. `applied`: keys whose effect was seen. */
+export function readerOf(key: string, userspaceArgs: readonly string[], applied: readonly string[] = []): ArgReader | null {
   if (userspaceArgs.some((k) => canonicalKey(k) === canonicalKey(key))) {
     return { reader: 'this golden image itself', why: 'its manifest names it in userspaceArgs' };
   }
+  if (applied.includes(key)) return { reader: 'the initrd or user space', why: 'what it asks for is there, and the kernel did not do it' };
   const row = readers.find((r) => r.matches(key));
   return row ? { reader: row.reader, why: row.why } : null;
 }
@@ -190,6 +191,7 @@ export function understood(about: {
   unknownTokens: readonly string[];
   given: readonly string[];
   userspaceArgs: readonly string[];
+  applied?: readonly string[];
 }): Understanding {
   const given = parseCommandLine(about.given.join(' ')).kernel;
   const ignored: string[] = [];
@@ -204,7 +206,7 @@ export function understood(about: {
     const token = found?.token ?? given.find((t) => canonicalKey(t.key) === canonicalKey(tokenOf(word).key));
     const text = token?.text ?? word;
     i += found?.words.length ?? 1;
-    const reader = readerOf(token?.key ?? tokenOf(word).key, about.userspaceArgs);
+    const reader = readerOf(token?.key ?? tokenOf(word).key, about.userspaceArgs, about.applied);
     if (token === undefined) notAsked.push(text);
     else if (reader) readBy.push({ token: text, ...reader });
     else ignored.push(text);

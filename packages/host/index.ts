@@ -1,7 +1,7 @@
 export { LocalHost, type LocalHostParts } from './host.ts';
 export { ImageStore } from './images/store.ts';
 export { ensureTiny } from './images/tiny.ts';
-export { addGolden, type AddGoldenRequest } from './images/add-golden.ts';
+export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
 export { Vmms } from './vmms.ts';
 export { BridgeNetworks } from './network/network.ts';
@@ -18,4 +18,5 @@ export { staticProgram } from './tools/born-in.ts';
 export { Starter } from './tools/starter.ts';
 export { allPids, cgroup2Mount, commandOf, pidsBearing, readKernelFile, stateOfPid } from './tools/procs.ts';
 export { Units } from './tools/units.ts';
+export { importConfig, type ImportChange } from './vmm/firecracker/config-import.ts';
 export type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from './vmm/vmm.ts';

@@ -8,10 +8,11 @@ export function runCliProcess(
   argv: readonly string[],
   env: Record<string, string> = {},
   onStart?: (kill: (signal: NodeJS.Signals) => void) => void,
+  input?: string,
 ): Promise<CliRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts'), ...argv], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', LINSTOCK_STATE: '/nonexistent/linstock', ...env },
     });
     let stdout = '';
@@ -20,6 +21,8 @@ export function runCliProcess(
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.stdin.on('error', () => {}); // it may end without reading all of it
+    child.stdin.end(input);
     onStart?.((signal) => {
       child.kill(signal);
     });

@@ -3,6 +3,7 @@ import { compareArgs, understood, type ArgsComparison } from '../cmdline-compare
 import { knowsCommandLine, tokensAsked, type Asked } from './asked.ts';
 import { agentSays, byKernel, consoleSays, guestFacts, proved, refuted, unknown, whyNoAgent, type Finding } from './condition.ts';
 import { kernelVersion } from './kernel.ts';
+import { netAddress } from './network.ts';
 import type { Sight } from './sight.ts';
 
 const list = (items: readonly string[]): string => items.join(' ');
@@ -81,7 +82,9 @@ export function cmdlineUnderstood(asked: Asked, sight: Sight): Finding {
   const dotted = tokens.filter((t) => t.key.includes('.')).map((t) => t.key);
   const silent = dotted.length > 0 ? `; names with a dot are never listed by the kernel: ${list(dotted)}` : '';
   if (line) {
-    const said = understood({ unknownTokens: line.tokens, given: tokens.map((t) => t.text), userspaceArgs: asked.golden.userspaceArgs });
+    const applied = addressIsThere(asked, sight) ? ['ip'] : [];
+    const { userspaceArgs } = asked.golden;
+    const said = understood({ unknownTokens: line.tokens, given: tokens.map((t) => t.text), userspaceArgs, applied });
     const read = said.readBy.map((r) => `${r.token} is not a parameter of this kernel and is for ${r.reader}`).join('; ');
     if (said.ignored.length > 0) {
       return refuted(
@@ -123,4 +126,10 @@ export function cmdlineUnderstood(asked: Asked, sight: Sight): Finding {
     'the console does not show messages of the level at which the kernel would complain',
     'The console without quiet and with loglevel 6 or more.',
   );
+}
+
+/** Nothing but ip= tells a guest its leased address: when it has it, somebody has read that argument. */
+function addressIsThere(asked: Asked, sight: Sight): boolean {
+  const { ipConfig } = sight.console;
+  return netAddress(asked, sight).verdict === 'proved' || (ipConfig?.by === 'initrd' && ipConfig.address === asked.wiring.address);
 }

@@ -124,7 +124,45 @@ const table: Row[] = [
   ],
 
   ['nothing named', 'cmdline.understood', 'proved', {}, {}, 'lab.console'],
-  ['ip= without IP_PNP', 'cmdline.understood', 'refuted', { console: fixture('no-ip-pnp') }, {}, 'without effect: ip=192.168.100.3'],
+  [
+    'ip= without IP_PNP',
+    'cmdline.understood',
+    'refuted',
+    { console: fixture('no-ip-pnp'), ...answers({ addresses: [] }) },
+    {},
+    'without effect: ip=192.168.100.3',
+  ],
+  [
+    'ip= without IP_PNP, and nobody saw an address',
+    'cmdline.understood',
+    'refuted',
+    { console: fixture('no-ip-pnp'), ...absent, arp: null },
+    {},
+    'without effect: ip=192.168.100.3',
+  ],
+  [
+    'ip= without IP_PNP, and the address is there',
+    'cmdline.understood',
+    'proved',
+    { console: fixture('no-ip-pnp'), ...absent },
+    {},
+    'is for the initrd or user space',
+  ],
+  [
+    'ip= without IP_PNP, and the initrd says that it set it',
+    'cmdline.understood',
+    'proved',
+    {
+      console: {
+        ...fixture('no-ip-pnp'),
+        ipConfig: { ...line('i', 40, true), device: 'eth0', address: '192.168.100.3', gateway: null, mask: null, mac: null, by: 'initrd' },
+      },
+      ...absent,
+      arp: null,
+    },
+    {},
+    'is for the initrd or user space',
+  ],
   [
     'ip= read by the image',
     'cmdline.understood',
@@ -406,6 +444,20 @@ describe('what is asked for', () => {
     expect(proof.verified).toBe('proved');
     expect(proof.conditions.find((c) => c.id === 'agent.ready')).toMatchObject({ asked: false, verdict: 'unknown' });
     expect(askedConditions({ ...agentless, ...user })).not.toContain('net.address');
+  });
+
+  it('does not wait for the word of an init that may never give it', () => {
+    const silent = { ...absent, ...on({ initFinished: null }) };
+    const verified = (init: 'systemd' | 'other' | undefined, seen: Partial<Sight> = silent): string =>
+      examine({ ...asked, egress: false, golden: { ...golden, agent: false, init } }, { ...sight, ...seen }).verified;
+    expect(verified('other')).toBe('proved');
+    expect(verified('systemd')).toBe('unknown');
+    expect(verified(undefined)).toBe('unknown');
+    expect(verified('other', { ...absent, ...on({ initProblem: line('linstock-init: FAILED', 50, true), initFinished: null }) })).toBe(
+      'refuted',
+    );
+    // with an agent it is the agent that tells
+    expect(examine({ ...asked, egress: false, golden: { ...golden, init: 'other' } }, { ...sight, ...silent }).verified).toBe('unknown');
   });
 
   it('stays unknown when an image with an agent has none', () =>

@@ -22,9 +22,17 @@ export function examine(asked: Asked, seen: Sight): Proof {
   const started = kernelStarted(asked, sight);
   const conditions = conditionIds(asked).map((id) => {
     const finding = id === 'kernel.started' ? started : find(id, asked, sight, started);
-    return conditionOf(id, counted.has(id), withFirstCause(id, finding, sight));
+    return conditionOf(id, counted.has(id) && !isNeverTold(id, asked, finding), withFirstCause(id, finding, sight));
   });
   return { verified: verifiedBy(conditions), at: sight.at, furthest: furthestOf(conditions), conditions };
+}
+
+/**
+ * An init that is not systemd's, in an image without agent, may never say that it has finished. What it says counts, and that it says nothing
+ * does not: such a boot could otherwise never be verified.
+ */
+function isNeverTold(id: string, { golden }: Asked, finding: Finding): boolean {
+  return id === 'init.finished' && finding.verdict === 'unknown' && !golden.agent && golden.init === 'other';
 }
 
 /** Whether the kernel was told to keep its informational lines from the console. */

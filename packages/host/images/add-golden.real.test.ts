@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { GoldenManifest } from '@linstock/contract';
 import { exec, execOk } from '../tools/exec.ts';
 import { sha256File } from '../tools/files.ts';
-import { addGolden } from './add-golden.ts';
+import { addGolden, lookAtGolden } from './add-golden.ts';
 import type { AddGoldenRequest } from './add-golden.ts';
 import { ensureDisk } from './disk.ts';
 import { makeExt4 } from './ext4.ts';
@@ -15,6 +15,7 @@ import type { Ext4Plan, TreeEntry } from './ext4.ts';
 import { bzImageSample, elfSample } from './kernel-samples.ts';
 import { lacks } from './real-needs.ts';
 import { ImageStore } from './store.ts';
+import type { StepProgress } from './store.ts';
 
 const reason = await lacks('mke2fs', 'debugfs', 'e2fsck', 'qemu-img');
 if (reason !== undefined) console.log(`skipped: ${reason}`);
@@ -107,6 +108,42 @@ describe.skipIf(reason !== undefined)('goldens from files, disks', () => {
     expect((await added({ rootfsPath: at('linked.ext4'), init: '/lib/systemd/systemd' })).bootArgs).toContain('init=/lib/systemd/systemd');
   });
 
+  test('the init that the boot arguments name is the one that is looked for, and stands once, before a --', async () => {
+    const bootArgs = ['console=ttyS0', 'init=/lib/systemd/systemd', '--', 'x'];
+    const golden = await added({ rootfsPath: at('linked.ext4'), bootArgs });
+    expect(golden).toMatchObject({ bootArgs, init: 'systemd' });
+    expect((await added({ rootfsPath: at('good.ext4') })).init).toBe('other');
+    const named = await added({ rootfsPath: at('linked.ext4'), init: '/lib/systemd/systemd', bootArgs: ['console=ttyS0', '--', 'x'] });
+    expect(named.bootArgs).toEqual(['console=ttyS0', 'init=/lib/systemd/systemd', '--', 'x']);
+    expect(await addGolden(store, request({ bootArgs: ['init=/none'] }))).toMatchObject({ ok: false, code: 'no-init' });
+  });
+
+  test('with an initrd that no root= is named for, init is its business', async () => {
+    const bootArgs = ['console=ttyS0'];
+    expect(await added({ rootfsPath: at('no-init.ext4'), initrdPath: at('initrd'), bootArgs })).not.toHaveProperty('init');
+    const named = request({ rootfsPath: at('no-init.ext4'), initrdPath: at('initrd'), bootArgs: [...bootArgs, 'root=/dev/vda'] });
+    expect(await addGolden(store, named)).toMatchObject({ ok: false, code: 'no-init' });
+  });
+
+  test('a look keeps nothing and tells what the files are', async () => {
+    expect(await lookAtGolden(request({ kernelPath: at('bzImage') }))).toMatchObject({
+      ok: true,
+      kernelIs: 'bzImage',
+      rootfs: { bytes: 8 * 1024 * 1024 },
+      init: 'other',
+    });
+    expect(await readdir(join(store.folder, 'blobs/sha256'))).toEqual([]);
+    expect(await lookAtGolden(request({ kernelPath: at('none') }))).toMatchObject({ ok: false, code: 'file-not-found' });
+  });
+
+  test('how far it is, in bytes, up to the last', async () => {
+    const steps: StepProgress[] = [];
+    await added({ progress: (step) => void steps.push(step) });
+    const total = 8 * 1024 * 1024;
+    expect(steps.at(-1)).toEqual({ name: 'read the root file system', done: total, total, unit: 'bytes' });
+    expect(steps.every(({ done = -1 }) => done >= 0 && done <= total)).toBe(true);
+  });
+
   test.each<[string, Partial<Record<'name' | 'kernelPath' | 'rootfsPath' | 'initrdPath' | 'init', string>>, string, RegExp]>([
     ['a bad name', { name: '../x' }, 'name-not-allowed', /cannot be called "\.\.\/x"/],
     ['no kernel file', { kernelPath: 'none' }, 'file-not-found', /There is no file .*none/],
@@ -184,6 +221,21 @@ describe.skipIf(reason !== undefined)('goldens from files, disks', () => {
     await truncate(store.blobPath(golden.rootfs.blob), 1000);
     const outcome = await ensureDisk({ store, golden, format: 'qcow2', path: join(store.folder, 'vms/one/disk') });
     expect(outcome).toMatchObject({ ok: false, code: 'golden-damaged', say: expect.stringContaining('truncated') });
+  });
+
+  test('no room for the image is a value, and leaves no golden', async ({ skip }) => {
+    const small = await mkdtemp(join(folder, 'small-'));
+    const mounted = await exec(['mount', '-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', small], BOUND);
+    skip(mounted.code !== 0, 'a small tmpfs cannot be mounted here (needs root)');
+    try {
+      const tight = new ImageStore({ folder: join(small, 'images'), now: () => 1 });
+      await tight.open();
+      const outcome = await addGolden(tight, request());
+      expect(outcome).toMatchObject({ ok: false, code: 'disk-full', freeMiB: 0, say: expect.stringContaining('no room') });
+      for (const part of ['blobs/sha256', 'goldens', 'scratch']) expect(await readdir(join(tight.folder, part))).toEqual([]);
+    } finally {
+      await exec(['umount', small], BOUND);
+    }
   });
 
   test('a full file system is a value and leaves nothing', async ({ skip }) => {

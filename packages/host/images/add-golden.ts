@@ -1,19 +1,21 @@
 /**
  * A golden from files somebody brings. Everything is looked at before anything is kept: a refusal says what is wrong with which file and
- * leaves the store as it was.
+ * leaves the store as it was. `lookAtGolden` is the look alone.
  */
 import { open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { goldenManifestSchema } from '@linstock/contract';
 import type { GoldenManifest } from '@linstock/contract';
+import { lastValue, parseCommandLine } from '@linstock/core';
 import { readTextIfThere } from '../tools/files.ts';
 import { checkInit, lookAtRootfs } from './ext4.ts';
-import { leastMemoryMiB, readKernel, STANDARD_BOOT_ARGS, unreadable } from './golden-parts.ts';
+import { freeMiB, wasFull } from './disk.ts';
+import { leastMemoryMiB, readKernel, STANDARD_BOOT_ARGS, unreadable, type KernelPart } from './golden-parts.ts';
 import { MAGIC_BYTES, kindOf, looks } from './magic.ts';
 import type { FileKind } from './magic.ts';
 import { refusal } from './refusal.ts';
 import type { ImageRefusal } from './refusal.ts';
-import type { ImageStore } from './store.ts';
+import type { ImageStore, Progress, Tell } from './store.ts';
 
 export type AddGoldenRequest = {
   name: string;
@@ -22,7 +24,7 @@ export type AddGoldenRequest = {
   initrdPath?: string;
   /** A kernel config file beside the kernel; without one an embedded IKCONFIG is used if there is. */
   configPath?: string;
-  /** Program that becomes PID 1; `/sbin/init` unless told. Told, it goes on the command line, too. */
+  /** Program that becomes PID 1; what `init=` of the boot arguments names, else `/sbin/init`. Told, it goes on the command line, too. */
   init?: string;
   machine?: { vcpus: number; memoryMiB: number };
   /** Tokens with placeholders of core/cmdline.ts; the standard template unless told. */
@@ -32,16 +34,30 @@ export type AddGoldenRequest = {
   userspaceArgs?: readonly string[];
   ports?: GoldenManifest['ports'];
   agent?: boolean;
+  progress?: Progress;
   signal?: AbortSignal;
 };
 
-export type AddGoldenOutcome = { ok: true; golden: GoldenManifest } | ImageRefusal;
+export type AddGoldenOutcome = { ok: true; golden: GoldenManifest; looked: LookedAt } | ImageRefusal;
 
 /** What the kernel unpacks as an initramfs (CONFIG_RD_*). */
 const INITRD_KINDS: ReadonlySet<FileKind> = new Set<FileKind>(['gzip', 'xz', 'zstd', 'bzip2', 'lz4', 'lzma', 'lzo', 'cpio archive']);
 const MACHINE = { vcpus: 1, memoryMiB: 128 };
 
-export async function addGolden(store: ImageStore, request: AddGoldenRequest): Promise<AddGoldenOutcome> {
+/** What the files are, as far as the golden's manifest and its user need to know. */
+export type LookedAt = {
+  ok: true;
+  kernel: KernelPart;
+  /** what the kernel's file is; of a bzImage the vmlinux in it is kept */
+  kernelIs: FileKind;
+  leastMemoryMiB: number;
+  rootfs: { bytes: number; virtualBytes: number };
+  /** undefined: an initrd without root= decides who becomes PID 1, and it is not looked into */
+  init: GoldenManifest['init'];
+};
+
+/** All that keeps these files from being a golden, as far as it can be seen; keeps nothing. */
+export async function lookAtGolden(request: AddGoldenRequest): Promise<LookedAt | ImageRefusal> {
   const { signal } = request;
   const name = goldenManifestSchema.shape.name.safeParse(request.name);
   if (!name.success)
@@ -78,33 +94,82 @@ export async function addGolden(store: ImageStore, request: AddGoldenRequest): P
   }
   const rootfs = await lookAtRootfs(request.rootfsPath);
   if (!rootfs.ok) return rootfs;
-  const init = await checkInit(request.rootfsPath, request.init ?? '/sbin/init', signal);
+  const init = await lookAtInit(request);
   if (!init.ok) return init;
+  return {
+    ok: true,
+    kernel: kernel.part,
+    kernelIs: kindOf(await headOf(request.kernelPath)),
+    leastMemoryMiB: least,
+    rootfs: { bytes: rootfs.bytes, virtualBytes: rootfs.virtualBytes },
+    init: init.is,
+  };
+}
 
-  return store.exclusively(signal, async (scratch): Promise<AddGoldenOutcome> => {
+async function lookAtInit(request: AddGoldenRequest): Promise<{ ok: true; is: GoldenManifest['init'] } | ImageRefusal> {
+  const { kernel } = parseCommandLine((request.bootArgs ?? STANDARD_BOOT_ARGS).join(' '));
+  if (request.initrdPath !== undefined && lastValue(kernel, 'root') === null) return { ok: true, is: undefined };
+  const seen = await checkInit(request.rootfsPath, request.init ?? (lastValue(kernel, 'init') || '/sbin/init'), request.signal);
+  return seen.ok ? { ok: true, is: seen.program.endsWith('/systemd') ? 'systemd' : 'other' } : seen;
+}
+
+export async function addGolden(store: ImageStore, request: AddGoldenRequest): Promise<AddGoldenOutcome> {
+  const looked = await lookAtGolden(request);
+  if (!looked.ok) return looked;
+  try {
+    return { ok: true, golden: await keep(store, request, looked), looked };
+  } catch (error) {
+    if (!(await wasFull(error, store.folder))) throw error;
+    return {
+      freeMiB: await freeMiB(store.folder),
+      ...refusal(
+        'disk-full',
+        `There is no room for the image: ${store.folder} is on a file system that is full. Make room, or move the state folder.`,
+      ),
+    };
+  }
+}
+
+function keep(store: ImageStore, request: AddGoldenRequest, looked: LookedAt): Promise<GoldenManifest> {
+  const { signal } = request;
+  const telling =
+    (what: string): Tell =>
+    (doing, done, total) =>
+      request.progress?.({ name: `${doing} the ${what}`, done, total, unit: 'bytes' });
+  return store.exclusively(signal, async (scratch) => {
+    // the biggest first: what is refused for want of room has then left nothing
+    const rootfsBlob = await store.copyBlob(request.rootfsPath, scratch, signal, telling('root file system'));
     const vmlinux = join(scratch, 'vmlinux');
-    await writeFile(vmlinux, kernel.part.vmlinux);
+    await writeFile(vmlinux, looked.kernel.vmlinux);
     const kernelBlob = await store.adoptBlob(vmlinux, signal);
-    const initrdBlob = request.initrdPath === undefined ? null : await store.copyBlob(request.initrdPath, scratch, signal);
-    const rootfsBlob = await store.copyBlob(request.rootfsPath, scratch, signal);
-    const golden = await store.seal(
+    const initrdBlob =
+      request.initrdPath === undefined ? null : await store.copyBlob(request.initrdPath, scratch, signal, telling('initrd'));
+    const { ports, requires, userspaceArgs } = request;
+    return store.seal(
       {
         name: request.name,
-        kernel: { ...kernelBlob, ...kernel.part.facts, package: null },
+        kernel: { ...kernelBlob, ...looked.kernel.facts, package: null },
         initrd: initrdBlob === null ? null : { ...initrdBlob, modules: [] },
-        rootfs: { ...rootfsBlob, fstype: 'ext4', virtualBytes: rootfs.virtualBytes },
-        machine: { ...machine, leastMemoryMiB: least },
-        requires: [...(request.requires ?? [])],
-        bootArgs: [...(request.bootArgs ?? STANDARD_BOOT_ARGS), ...(request.init === undefined ? [] : [`init=${request.init}`])],
-        userspaceArgs: [...(request.userspaceArgs ?? [])],
-        ports: request.ports ?? [],
+        rootfs: { ...rootfsBlob, fstype: 'ext4', virtualBytes: looked.rootfs.virtualBytes },
+        machine: { ...(request.machine ?? MACHINE), leastMemoryMiB: looked.leastMemoryMiB },
+        requires: [...(requires ?? [])],
+        bootArgs: withInit(request.bootArgs ?? STANDARD_BOOT_ARGS, request.init),
+        userspaceArgs: [...(userspaceArgs ?? [])],
+        ports: ports ?? [],
         agent: request.agent ?? false,
+        ...(looked.init === undefined ? {} : { init: looked.init }),
         madeWith: { source: 'import' },
       },
       scratch,
     );
-    return { ok: true, golden };
   });
+}
+
+/** Before a `--`: behind it stand the arguments of init itself. */
+function withInit(tokens: readonly string[], init: string | undefined): string[] {
+  if (init === undefined) return [...tokens];
+  const dashes = tokens.indexOf('--');
+  return tokens.toSpliced(dashes === -1 ? tokens.length : dashes, 0, `init=${init}`);
 }
 
 async function checkReadable(path: string): Promise<{ ok: true } | ImageRefusal> {

@@ -74,12 +74,13 @@ export async function ensureDisk(request: DiskRequest): Promise<Disk | ImageRefu
   }
 }
 
-async function freeMiB(folder: string): Promise<number> {
+export async function freeMiB(folder: string): Promise<number> {
   const room = await statfs(folder);
   return Math.floor((room.bavail * room.bsize) / (1024 * 1024));
 }
 
-async function wasFull(error: unknown, folder: string): Promise<boolean> {
+/** Whether a file or a tool failed for want of room under `folder`; asked before what is half done is removed. */
+export async function wasFull(error: unknown, folder: string): Promise<boolean> {
   if (isDiskFull(error)) return true;
   if (!(error instanceof ToolFailure) || error.result.timedOut) return false;
   const room = await statfs(folder);

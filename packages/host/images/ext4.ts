@@ -209,8 +209,8 @@ export function linkTarget(from: string, link: string): string {
 
 const MAX_LINKS = 16;
 
-/** Whether `init` is an executable file in the image, links followed. */
-export async function checkInit(image: string, init: string, signal?: AbortSignal): Promise<{ ok: true } | ImageRefusal> {
+/** Whether `init` is an executable file in the image, links followed; `program` is where they lead. */
+export async function checkInit(image: string, init: string, signal?: AbortSignal): Promise<{ ok: true; program: string } | ImageRefusal> {
   const remedy = 'Put an init there, or name another with init=.';
   if (!/^\/[\x21\x23-\x7e]*$/.test(init))
     return refusal('no-init', `init=${JSON.stringify(init)} is not an absolute path without spaces. Give one such as /sbin/init.`);
@@ -232,7 +232,7 @@ export async function checkInit(image: string, init: string, signal?: AbortSigna
     }
     if (facts.type !== 'regular') return refusal('no-init', `${init}${via} in ${image} is a ${facts.type}, not a program. ${remedy}`);
     if ((facts.mode & 0o111) === 0) return refusal('no-init', `${init}${via} in ${image} is not executable. Give it mode 755.`);
-    return { ok: true };
+    return { ok: true, program: path };
   }
   return refusal('no-init', `${init} in ${image} is a link that leads round in circles. ${remedy}`);
 }

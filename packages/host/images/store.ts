@@ -34,6 +34,9 @@ import type { ImageRefusal } from './refusal.ts';
 export type StepProgress = { name: string; done?: number; total?: number; unit?: string };
 export type Progress = (step: StepProgress) => void;
 
+/** How far the keeping of a file is: copied, then read for its digest. */
+export type Tell = (doing: 'copy' | 'read', done: number, total: number) => void;
+
 export type GoldenRef = { name: string; version: number };
 
 /** The cheap check reads this many blocks, spread from the first to the last. */
@@ -43,6 +46,8 @@ const TICK_MS = 2_000;
 const SAMPLE_BLOCK_BYTES = 4096;
 /** Longer than any build takes from its first blob to its seal. */
 const UNSEALED_MS = 3_600_000;
+/** How often the size of a copy under way is looked at. */
+const COPY_LOOK_MS = 500;
 /** How often a version number may be taken by somebody else while we seal ours; more means something is badly wrong. */
 const MAX_VERSION_RACES = 100;
 
@@ -103,9 +108,9 @@ export class ImageStore {
   }
 
   /** Moves a finished scratch file into the blobs. A blob that is there already stays, unless it is damaged. */
-  async adoptBlob(file: string, signal?: AbortSignal): Promise<BlobRecord> {
-    const digest = await sha256File(file, signal);
+  async adoptBlob(file: string, signal?: AbortSignal, tell: Tell = () => {}): Promise<BlobRecord> {
     const bytes = (await sizeIfThere(file)) ?? 0;
+    const digest = await sha256File(file, signal, (done) => tell('read', done, bytes));
     const record: BlobRecord = { blob: digest, bytes };
     const path = this.blobPath(digest);
     const sample = await sampleOf(file, bytes);
@@ -120,10 +125,21 @@ export class ImageStore {
   }
 
   /** Copies a foreign file in: clone to scratch, then adopt. */
-  async copyBlob(file: string, scratch: string, signal?: AbortSignal): Promise<BlobRecord> {
+  async copyBlob(file: string, scratch: string, signal?: AbortSignal, tell: Tell = () => {}): Promise<BlobRecord> {
     const copy = join(await mkdtemp(join(scratch, 'copy-')), 'file');
-    await cloneFile(resolve(file), copy, signal);
-    return this.adoptBlob(copy, signal);
+    const total = (await sizeIfThere(file)) ?? 0;
+    const look = (): void =>
+      void sizeIfThere(copy).then(
+        (done) => tell('copy', done ?? 0, total),
+        () => {}, // what hinders the look is told by the copy itself
+      );
+    const looking = setInterval(look, COPY_LOOK_MS);
+    try {
+      await cloneFile(resolve(file), copy, signal);
+    } finally {
+      clearInterval(looking);
+    }
+    return this.adoptBlob(copy, signal, tell);
   }
 
   /**

@@ -141,17 +141,18 @@ export async function syncFolder(path: string): Promise<void> {
   await syncFile(path);
 }
 
-/** The SHA-256 of a file in hex, read in pieces. */
-export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
+/** The SHA-256 of a file in hex, read in pieces; `read` is told how many bytes have been. */
+export async function sha256File(path: string, signal?: AbortSignal, read: (bytes: number) => void = () => {}): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(path, 'r');
   try {
     const chunk = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
-    for (;;) {
+    for (let bytes = 0; ;) {
       signal?.throwIfAborted();
       const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
       if (bytesRead === 0) return hash.digest('hex');
       hash.update(chunk.subarray(0, bytesRead));
+      read((bytes += bytesRead));
     }
   } finally {
     await file.close();

@@ -17,12 +17,13 @@ import { whenSpans, within, type Version } from './versions.ts';
 export type FieldProblem = {
   /** JSON pointer (RFC 6901) */
   at: string;
-  kind: 'unknown' | 'other-version' | 'deprecated' | 'missing' | 'type' | 'range' | 'conflict';
+  /** `ignored`: unknown where Firecracker passes over what it does not know */
+  kind: 'unknown' | 'ignored' | 'other-version' | 'deprecated' | 'missing' | 'type' | 'range' | 'conflict';
   says: string;
   fix: string;
 };
 
-/** Deeper than any body of the API; a deeper one is hostile. */
+/** More than anybody mends at once; a body with more is hostile. */
 const mostProblems = 64;
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -114,12 +115,13 @@ export function checkFields(
 ): FieldProblem[] {
   const problems: FieldProblem[] = [];
   for (const [key, entry] of Object.entries(value)) {
+    if (problems.length >= mostProblems) break;
     const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
     const place = pointer(at, key);
     if (field === undefined) {
       problems.push({
         at: place,
-        kind: 'unknown',
+        kind: unknown === 'ignored' ? 'ignored' : 'unknown',
         says: `No version of Firecracker has a field ${place}${unknown === 'ignored' ? ', and Firecracker would ignore it in silence' : ''}`,
         fix: suggestion(key, Object.keys(fields)),
       });
@@ -130,7 +132,7 @@ export function checkFields(
         says: `Firecracker ${version.text} has no ${place}: ${whenSpans(field.spans)}`,
         fix: `Leave it out, or use a version that has it.`,
       });
-    } else if (entry === null && !field.need) {
+    } else if (entry === null && !field.need && field.nullRefused !== true) {
       continue;
     } else {
       problems.push(...checkValue(version, field.type, entry, place));
@@ -152,12 +154,28 @@ export function checkFields(
   return problems;
 }
 
-/** Rules between fields of one object that Firecracker checks itself (facts §1.4). */
+/** Rules between fields of one object that Firecracker checks itself (vmm_config/*.rs, devices/virtio/block/vhost_user/device.rs). */
 function conflicts(name: ShapeName, value: Readonly<Record<string, unknown>>, at: string): FieldProblem[] {
   const problem = (says: string, fix: string): FieldProblem[] => [{ at, kind: 'conflict', says, fix }];
   const given = (key: string): boolean => isGiven(value[key]);
   if (name === 'Drive' && given('path_on_host') === given('socket')) {
     return problem(`${at} needs exactly one of path_on_host and socket`, 'Give path_on_host for a file, socket for a vhost-user backend.');
+  }
+  if (name === 'Drive' && given('socket')) {
+    const other = ['is_read_only', 'rate_limiter', 'io_engine'].find(given);
+    if (other !== undefined)
+      return problem(`${at} has socket and ${other}, which only a file has`, `Drop ${other}: the vhost-user backend decides it.`);
+  }
+  if (name === 'MemoryHotplugConfig') {
+    const { total_size_mib: total, block_size_mib: block = 2, slot_size_mib: slot = 128 } = value;
+    if (typeof total === 'number' && typeof block === 'number' && typeof slot === 'number') {
+      if (!Number.isInteger(Math.log2(block)))
+        return problem(`${at} has blocks of ${block} MiB, which must be a power of 2`, 'Change block_size_mib.');
+      if (slot % block !== 0)
+        return problem(`${at} has slots of ${slot} MiB, which must be a multiple of ${block} MiB, the block`, 'Change slot_size_mib.');
+      if (slot > 0 && total % slot !== 0)
+        return problem(`${at} has ${total} MiB in all, which must be a multiple of ${slot} MiB, the slot`, 'Change total_size_mib.');
+    }
   }
   if (name === 'SnapshotLoadParams' && given('mem_backend') === given('mem_file_path')) {
     return problem(`${at} needs exactly one of mem_backend and mem_file_path`, 'Give mem_backend.');
@@ -209,7 +227,7 @@ export function refusalOfRequest(version: Version, name: EndpointName, body: unk
   return first === undefined ? null : `${name}: ${first.says}.`;
 }
 
-/** All problems of a configuration file as a value; the rules between sections are in config-lint.ts. */
+/** All problems of a configuration file as a value; the rules between sections are in lint/. */
 export function checkConfig(version: Version, config: Readonly<Record<string, unknown>>): FieldProblem[] {
   return checkFields(version, configSections, config, '', 'ignored');
 }

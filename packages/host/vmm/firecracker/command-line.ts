@@ -69,7 +69,7 @@ function needs({ version, memoryMiB, pci }: CommandLineOrder): string[] {
 }
 
 /** 4 KiB each from the first address of devices on, interrupts from the first of the ISA bus that is free. */
-function mmioToken(version: Version, device: number): string {
+export function mmioToken(version: Version, device: number): string {
   const base = has(version, 'gibibyteGap') ? 0xc000_1000 : 0xd000_0000;
   const irq = has(version, 'vmgenidFirst') ? 6 : 5;
   return `virtio_mmio.device=4K@0x${(base + device * 0x1000).toString(16)}:${irq + device}`;

@@ -2,9 +2,12 @@
  * A Firecracker configuration file as Linstock would run it: what is taken, and what is changed and why. Pure. Nothing that the file asks for
  * is dropped without being named; what cannot be run is a refusal.
  */
-import { parseCommandLine } from '@linstock/core';
-import { isGiven } from './checks.ts';
-import { lintConfig, list, section, type Finding } from './config-lint.ts';
+import { checkTemplate } from '@linstock/core';
+import { isGiven, isRecord, pointer } from './checks.ts';
+import { importArguments, rootFromArguments } from './import-arguments.ts';
+import { list, section, type Finding, type Section } from './lint/finding.ts';
+import { rootOf } from './lint/boot.ts';
+import { lintConfig } from './lint/lint.ts';
 import type { Version } from './versions.ts';
 
 export type Imported = {
@@ -13,92 +16,139 @@ export type Imported = {
   kernel: string;
   initrd: string | null;
   /** the drive that becomes the disk of the VM, copied */
-  disk: { path: string; readOnly: boolean } | null;
+  disk: { path: string; readOnly: boolean };
+  /** template of the golden image */
   bootArgs: readonly string[];
-  interfaces: number;
 };
 /** One thing that the file asks for and Linstock does otherwise, or not at all. */
 export type ImportChange = { at: string; says: string };
 export type Import =
   | { is: 'ok'; vm: Imported; changes: readonly ImportChange[]; findings: readonly Finding[] }
-  | { is: 'refused'; findings: readonly Finding[]; says: readonly string[] };
+  | { is: 'refused'; says: readonly string[]; findings: readonly Finding[] };
 
-export function importConfig(text: string, version: Version): Import {
+export function importConfig(text: string | Uint8Array, version: Version): Import {
   const { findings, config } = lintConfig(text, version);
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (config === null || errors.length > 0)
     return { is: 'refused', findings, says: errors.map(({ at, what, fix }) => `${at === '' ? '' : `${at}: `}${what} ${fix}`) };
+  const disk = diskOf(config);
+  if (!disk.ok) return { is: 'refused', findings, says: [disk.says] };
 
   const changes: ImportChange[] = [];
   const change = (at: string, says: string): void => void changes.push({ at, says });
-  const machine = section(config, 'machine-config');
+  changeDrives(config, disk.index, change);
+  changeNetwork(config, change);
+  changeRest(config, change);
   const boot = section(config, 'boot-source');
-  const drives = list(config, 'drives');
-  const nets = list(config, 'network-interfaces');
+  const args = importArguments(boot['boot_args'], { owner: disk.owner, readOnly: disk.readOnly });
+  for (const says of args.changes) change('/boot-source/boot_args', says);
+  const problems = checkTemplate(args.tokens);
+  if (problems.length > 0) return { is: 'refused', findings, says: problems.map(({ says }) => `/boot-source/boot_args: ${says}`) };
 
-  const root = Math.max(
-    0,
-    drives.findIndex((drive) => drive['is_root_device'] === true),
-  );
-  const drive = drives[root];
-  const path = drive?.['path_on_host'];
-  for (const i of drives.keys()) if (i !== root) change(`/drives/${i}`, 'A VM has one disk at present: this drive is left out.');
-  if (drive !== undefined) {
-    if (typeof path === 'string')
-      change(`/drives/${root}/path_on_host`, 'The VM gets a copy of this file: the file itself is never written to.');
-    else change(`/drives/${root}/socket`, 'A vhost-user backend is not supported: this drive is left out.');
-    if (drive['cache_type'] !== 'Writeback')
-      change(`/drives/${root}/cache_type`, 'Writeback instead of Unsafe: a flush of the guest reaches the disk.');
-    for (const key of ['rate_limiter', 'io_engine', 'partuuid'])
-      if (isGiven(drive[key])) change(`/drives/${root}/${key}`, `${key} is left out.`);
-  }
-  for (const [i, net] of nets.entries()) {
-    if (i > 0) change(`/network-interfaces/${i}`, 'A VM has one interface at present: this one is left out.');
-    else {
-      change('/network-interfaces/0/host_dev_name', `tap0 in a network namespace of its own instead of ${String(net['host_dev_name'])}.`);
-      if (isGiven(net['guest_mac'])) change('/network-interfaces/0/guest_mac', 'The MAC address is the one of the lease.');
-      for (const key of ['rx_rate_limiter', 'tx_rate_limiter', 'mtu'])
-        if (isGiven(net[key])) change(`/network-interfaces/0/${key}`, `${key} is left out.`);
-    }
-  }
-  for (const key of ['smt', 'cpu_template', 'track_dirty_pages', 'huge_pages']) {
-    const value = machine[key];
-    if (isGiven(value) && value !== false && value !== 'None') change(`/machine-config/${key}`, `${key} is left out.`);
-  }
-  const own: Readonly<Record<string, string>> = {
-    vsock: 'The vsock device is Linstock’s own, with guest CID 3 and a socket of the boot.',
-    logger: 'Log and level are Linstock’s own: the log lies with the boot.',
-    metrics: 'The metrics file is Linstock’s own.',
-    balloon: 'The balloon is left out.',
-    'cpu-config': 'The CPU template is left out.',
-    'mmds-config': 'MMDS is left out.',
-    pmem: 'pmem devices are left out.',
-    'memory-hotplug': 'Hotplug memory is left out.',
-  };
-  for (const [name, says] of Object.entries(own)) if (isGiven(config[name])) change(`/${name}`, says);
-
-  const args = boot['boot_args'];
-  const { kernel, init } = parseCommandLine(typeof args === 'string' ? args : 'console=ttyS0');
-  if (typeof args !== 'string')
-    change('/boot-source/boot_args', 'Without arguments Firecracker takes its own, which have no console: console=ttyS0 is added.');
-  // taken apart and put together again by their own text, so that quotes stay
-  const bootArgs = [...kernel.map((token) => token.text), ...(init === null ? [] : ['--', ...init.map((token) => token.text)])];
-  if (kernel.some(({ key }) => key === 'ip'))
-    change('/boot-source/boot_args', 'ip= holds an address of another network: the lease of the VM takes its place.');
-
+  const machine = section(config, 'machine-config');
   return {
     is: 'ok',
     findings,
     changes,
     vm: {
-      // what Firecracker does without the section (facts §1.4)
+      // what Firecracker does without the section (vmm_config/machine_config.rs)
       memoryMiB: typeof machine['mem_size_mib'] === 'number' ? machine['mem_size_mib'] : 128,
       vcpus: typeof machine['vcpu_count'] === 'number' ? machine['vcpu_count'] : 1,
       kernel: String(boot['kernel_image_path']),
       initrd: typeof boot['initrd_path'] === 'string' ? boot['initrd_path'] : null,
-      disk: typeof path === 'string' ? { path, readOnly: drive?.['is_read_only'] === true } : null,
-      bootArgs: bootArgs.map((text) => (text.startsWith('ip=') ? 'ip={ip}' : text)),
-      interfaces: Math.min(nets.length, 1),
+      disk: { path: disk.path, readOnly: disk.readOnly },
+      bootArgs: args.tokens,
     },
   };
+}
+
+type Disk = { ok: true; index: number; path: string; readOnly: boolean; owner: 'firecracker' | 'arguments' } | { ok: false; says: string };
+
+/** The one drive that the VM gets: the root device, the one that root= names, or the first. */
+function diskOf(config: Section): Disk {
+  const drives = list(config, 'drives');
+  const root = rootOf(config);
+  if (root?.at.startsWith('/pmem/')) return { ok: false, says: `${root.at}: a root on pmem is not supported here: put it on a drive.` };
+  const told = rootFromArguments(section(config, 'boot-source')['boot_args']);
+  if (root === null && told.is === 'partition')
+    return {
+      ok: false,
+      says: `/boot-source/boot_args: root=${told.value} is a partition, and Linstock takes an image of the file system itself: copy the partition into a file of its own.`,
+    };
+  const index = root?.index ?? (told.is === 'disk' ? told.index : 0);
+  const drive = drives[index];
+  if (drive === undefined)
+    return {
+      ok: false,
+      says: '/drives: there is no root file system to boot from, and Linstock needs one: an initrd alone is not supported.',
+    };
+  const { path_on_host: path, partuuid } = drive;
+  const at = `/drives/${index}`;
+  if (typeof path !== 'string')
+    return { ok: false, says: `${at}/socket: a disk behind a vhost-user backend cannot be copied: give its content as a file.` };
+  if (root !== null && isGiven(partuuid))
+    return {
+      ok: false,
+      says: `${at}/partuuid: Linstock takes an image of the file system itself, without a partition table: copy the partition into a file of its own.`,
+    };
+  return { ok: true, index, path, readOnly: drive['is_read_only'] === true, owner: root === null ? 'arguments' : 'firecracker' };
+}
+
+type Change = (at: string, says: string) => void;
+
+function changeDrives(config: Section, index: number, change: Change): void {
+  for (const [i, drive] of list(config, 'drives').entries()) {
+    const at = `/drives/${i}`;
+    if (i !== index) {
+      change(at, 'A VM has one disk at present: this drive is left out.');
+      continue;
+    }
+    change(`${at}/path_on_host`, 'Each VM gets a copy of this file: the file itself is never written to.');
+    if (drive['is_read_only'] === true)
+      change(`${at}/is_read_only`, 'The disk itself may be written to: it is the kernel that mounts it read-only.');
+    else if (drive['cache_type'] !== 'Writeback')
+      change(`${at}/cache_type`, 'Writeback instead of Unsafe: a flush of the guest reaches the disk.');
+    for (const key of ['rate_limiter', 'io_engine']) if (isGiven(drive[key])) change(`${at}/${key}`, `${key} is left out.`);
+  }
+}
+
+function changeNetwork(config: Section, change: Change): void {
+  const nets = list(config, 'network-interfaces');
+  if (nets.length === 0) change('/network-interfaces', 'The VM gets an interface with an address of its own, as every VM here does.');
+  for (const [i, net] of nets.entries()) {
+    const at = `/network-interfaces/${i}`;
+    if (i > 0) {
+      change(at, 'A VM has one interface at present: this one is left out.');
+      continue;
+    }
+    change(`${at}/host_dev_name`, `Linstock wires the interface itself: ${String(net['host_dev_name'])} is neither used nor changed.`);
+    if (isGiven(net['guest_mac'])) change(`${at}/guest_mac`, 'The MAC address is that of the lease.');
+    for (const key of ['rx_rate_limiter', 'tx_rate_limiter', 'mtu']) if (isGiven(net[key])) change(`${at}/${key}`, `${key} is left out.`);
+  }
+}
+
+/** Sections that are Linstock's own business, or are not supported. */
+const others: Readonly<Record<string, string>> = {
+  vsock: 'The vsock device is left out: what listens on it in the guest is not reached.',
+  logger: 'Log and level are Linstock’s own: the VMM’s log lies with each boot.',
+  metrics: 'The metrics file is left out.',
+  balloon: 'The balloon is left out.',
+  'cpu-config': 'The CPU template is left out.',
+  'mmds-config': 'MMDS is left out: nothing answers at 169.254.169.254.',
+  pmem: 'pmem devices are left out.',
+  'memory-hotplug': 'Memory for hotplug is left out.',
+};
+
+function changeRest(config: Section, change: Change): void {
+  const machine = section(config, 'machine-config');
+  for (const key of ['smt', 'cpu_template', 'track_dirty_pages', 'huge_pages']) {
+    const value = machine[key];
+    if (isGiven(value) && value !== false && value !== 'None') change(`/machine-config/${key}`, `${key} is left out.`);
+  }
+  for (const [name, says] of Object.entries(others)) {
+    const value = config[name];
+    if (isGiven(value) && !(Array.isArray(value) && value.length === 0)) change(pointer('', name), says);
+  }
+  if (isRecord(config['entropy']) && isGiven(config['entropy']['rate_limiter']))
+    change('/entropy/rate_limiter', 'The limit is left out; each VM has an entropy device.');
 }

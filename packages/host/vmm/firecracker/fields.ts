@@ -25,6 +25,8 @@ export type Field = {
   spans?: readonly Span[];
   /** still taken, to go some day */
   deprecated?: readonly Span[];
+  /** it has a default of its own (`#[serde(default)]`) and is no Option: it may be left out, and null is refused */
+  nullRefused?: true;
 };
 
 export type Shape = {
@@ -46,6 +48,7 @@ const list = (of: FieldType, atLeast = 0): FieldType => ({ is: 'list', of, atLea
 const shape = (name: ShapeName): FieldType => ({ is: 'shape', name });
 const need = (type: FieldType): Field => ({ type, need: true });
 const may = (type: FieldType): Field => ({ type, need: false });
+const byDefault = (type: FieldType): Field => ({ type, need: false, nullRefused: true });
 const came = (ability: FirecrackerAbility, field: Field): Field => ({ ...field, spans: abilitySpans[ability] });
 const old = (from: string, field: Field): Field => ({ ...field, deprecated: [{ from }] });
 /** Deprecated before the oldest version that we drive. */
@@ -91,9 +94,9 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   Balloon: strict({
     amount_mib: need(u32()),
     deflate_on_oom: need(bool),
-    stats_polling_interval_s: may(int(0, 65_535)),
-    free_page_hinting: came('freePageReporting', may(bool)),
-    free_page_reporting: came('freePageReporting', may(bool)),
+    stats_polling_interval_s: byDefault(int(0, 65_535)),
+    free_page_hinting: came('freePageReporting', byDefault(bool)),
+    free_page_reporting: came('freePageReporting', byDefault(bool)),
   }),
   BalloonStartCmd: lax({ acknowledge_on_stop: may(bool) }),
   BalloonStatsUpdate: strict({ stats_polling_interval_s: need(int(0, 65_535)) }),
@@ -115,7 +118,7 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
     path_on_host: may(text),
     socket: may(text),
     partuuid: may(text),
-    cache_type: may(one('Unsafe', 'Writeback')),
+    cache_type: byDefault(one('Unsafe', 'Writeback')),
     rate_limiter: limiter,
     io_engine: may(one('Sync', 'Async')),
   }),
@@ -131,25 +134,25 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   MachineConfiguration: strict({
     vcpu_count: need(int(1, 32)),
     mem_size_mib: need(u64(1)),
-    smt: may(bool),
+    smt: byDefault(bool),
     cpu_template: old(long, may(one('C3', 'T2', 'T2S', 'T2CL', 'T2A', 'V1N1', 'None'))),
-    track_dirty_pages: may(bool),
-    huge_pages: may(one('None', '2M')),
+    track_dirty_pages: byDefault(bool),
+    huge_pages: byDefault(one('None', '2M')),
   }),
   MemoryBackend: strict({ backend_type: need(one('File', 'Uffd')), backend_path: need(text) }),
   MemoryHotplugConfig: strict({
     total_size_mib: need(u32(1)),
     // up to 1.16.1 these are `usize` and huge values wrap (facts §1.4), so they are bounded here
-    block_size_mib: may(u32(2)),
-    slot_size_mib: may(u32(128)),
+    block_size_mib: byDefault(u32(2)),
+    slot_size_mib: byDefault(u32(128)),
   }),
   MemoryHotplugSizeUpdate: strict({ requested_size_mib: need(u32()) }),
   Metrics: lax({ metrics_path: need(text) }),
   MmdsConfig: strict({
     network_interfaces: need(list(text, 1)),
-    version: may(one('V1', 'V2')),
+    version: byDefault(one('V1', 'V2')),
     ipv4_address: may(text),
-    imds_compat: came('imdsCompat', may(bool)),
+    imds_compat: came('imdsCompat', byDefault(bool)),
   }),
   NetworkInterface: strict({
     iface_id: need(id),
@@ -166,8 +169,8 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   Pmem: strict({
     id: need(id),
     path_on_host: need(text),
-    root_device: may(bool),
-    read_only: may(bool),
+    root_device: byDefault(bool),
+    read_only: byDefault(bool),
     rate_limiter: came('serialLimit', limiter),
   }),
   RateLimiter: strict({ bandwidth: may(shape('TokenBucket')), ops: may(shape('TokenBucket')) }),
@@ -267,15 +270,15 @@ export const configSections: Readonly<Record<string, Field>> = {
   'boot-source': need(shape('BootSource')),
   drives: need(list(shape('Drive'))),
   'machine-config': may(shape('MachineConfiguration')),
-  // a path, or from 1.13 the object itself: see config-lint.ts
+  // a path, or from 1.13 the object itself: see lint/lint.ts
   'cpu-config': may(text),
-  'network-interfaces': may(list(shape('NetworkInterface'))),
+  'network-interfaces': byDefault(list(shape('NetworkInterface'))),
   vsock: may(shape('Vsock')),
   entropy: may(shape('EntropyDevice')),
   balloon: may(shape('Balloon')),
   logger: may(shape('Logger')),
   metrics: may(shape('Metrics')),
   'mmds-config': may(shape('MmdsConfig')),
-  pmem: came('pmem', may(list(shape('Pmem')))),
+  pmem: came('pmem', byDefault(list(shape('Pmem')))),
   'memory-hotplug': came('memoryHotplug', may(shape('MemoryHotplugConfig'))),
 };
