@@ -23,6 +23,7 @@ const imported: ImportedGolden = {
   rootfsBytes: 300 * 1024 * 1024,
   memoryMiB: 512,
   vcpus: 2,
+  firecracker: null,
   bootArgs: ['console=ttyS0', 'ip={ip}'],
   changes: [
     { at: '/drives/0/path_on_host', says: 'Each VM gets a copy of this file.' },
@@ -33,7 +34,7 @@ const imported: ImportedGolden = {
 
 type Asked = Parameters<ImportFace['importGolden']>[0];
 async function stage(
-  o: { vms?: readonly string[]; fails?: Error; made?: boolean } = {},
+  o: { vms?: readonly string[]; fails?: Error; made?: boolean; usual?: string } = {},
 ): Promise<{ server: SmallServer; asked: Asked[]; run(...argv: string[]): Promise<CliRun> }> {
   const folder = await mkdtemp(join(tmpdir(), 'linstock-import-'));
   const server = await smallServer({
@@ -43,6 +44,7 @@ async function stage(
       next: null,
       seq: 1,
     }),
+    'host.list': () => ({ items: [{ facts: { usualVmm: o.usual ?? 'qemu' } }] }),
     'vm.create': () => ({ vm: aVm({ name: 'web', state: 'creating' }), operation: null }),
     'vm.wait': () => ({ reached: true, vm: aVm({ name: 'web' }) }),
   });
@@ -110,6 +112,29 @@ test('a second time the same is there already', async () => {
 test('--json: one document', async () => {
   const { run } = await stage();
   expect(JSON.parse((await run('--json')).stdout)).toMatchObject({ import: imported, vm: { name: 'web' }, operation: null, reached: null });
+});
+
+test.each([
+  [[], 'qemu', false],
+  [[], 'firecracker', true],
+  [['--vmm', 'qemu'], 'firecracker', false],
+  [['--vmm', 'firecracker@1.9.1'], 'qemu', true],
+])('%j where %s is usual: on Firecracker %s', async (words, usual, onFirecracker) => {
+  const { server, asked, run } = await stage({ usual });
+  expect((await run(...words)).code).toBe(0);
+  expect(asked).toMatchObject([{ onFirecracker }]);
+  expect(server.seen.find(({ name }) => name === 'vm.create')?.body).toEqual(
+    expect.objectContaining(words[1] === undefined ? {} : { vmm: words[1] }),
+  );
+});
+
+test('a VMM that there is not', async () => {
+  const { asked, run } = await stage();
+  expect(await run('--vmm', 'bhyve')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--vmm bhyve: it must be qemu, firecracker') as string,
+  });
+  expect(asked).toEqual([]);
 });
 
 test('--no-start', async () => {

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { FaultError, type GoldenManifest } from '@linstock/contract';
+import { FaultError, type FirecrackerSettings, type GoldenManifest } from '@linstock/contract';
 import {
   addGolden,
   faultOfRefusal,
@@ -24,6 +24,8 @@ export type ImportOptions = {
   folder: string;
   /** of the golden image */
   name: string;
+  /** whether the VM will run on Firecracker */
+  onFirecracker: boolean;
   /** whose image store it goes into; null keeps nothing: everything is looked at, and that is all */
   stateFolder: string | null;
   signal: AbortSignal;
@@ -39,6 +41,7 @@ export type ImportedGolden = {
   memoryMiB: number;
   vcpus: number;
   bootArgs: readonly string[];
+  firecracker: FirecrackerSettings | null;
   changes: readonly ImportChange[];
   /** of the file itself, by the lint; its errors are a refusal */
   warnings: readonly { at: string; what: string; fix: string }[];
@@ -50,7 +53,7 @@ export type ImportedGolden = {
  */
 export async function importGolden(o: ImportOptions): Promise<ImportedGolden> {
   // the newest takes what any older one takes, but for an eighteenth device
-  const imported = importConfig(o.bytes, newestVersion());
+  const imported = importConfig(o.bytes, newestVersion(), o.onFirecracker);
   if (imported.is === 'refused') throw new FaultError('config-refused', { file: o.file, problems: imported.says.join(' ') });
   const { vm } = imported;
   const request: AddGoldenRequest = {
@@ -83,6 +86,7 @@ export async function importGolden(o: ImportOptions): Promise<ImportedGolden> {
     memoryMiB: vm.memoryMiB,
     vcpus: vm.vcpus,
     bootArgs: vm.bootArgs,
+    firecracker: vm.firecracker,
     changes: [...bzImage, ...imported.changes],
     warnings: imported.findings.filter(({ severity }) => severity === 'warning').map(({ at, what, fix }) => ({ at, what, fix })),
   };

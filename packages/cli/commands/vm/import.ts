@@ -19,6 +19,7 @@ export function vmImportCommand(load: () => Promise<ImportFace>): Command {
       name: { kind: 'text', flag: '--name <name>', doc: 'a name of its own for the VM; one is made when absent' },
       dryRun: { kind: 'flag', flag: '--dry-run', doc: 'say what would be done, and change nothing' },
       port: { kind: 'list', flag: '--port <n[:level]>', doc: 'a port to prove: tcp, http, websocket or rfb (repeatable)' },
+      vmm: { kind: 'text', flag: '--vmm <vmm>', doc: '`qemu`, `firecracker`, or an exact version as in `firecracker@1.9.1`' },
       noStart: { kind: 'flag', flag: '--no-start', doc: 'leave it stopped' },
       ...waitOptions,
     },
@@ -35,12 +36,16 @@ export function vmImportCommand(load: () => Promise<ImportFace>): Command {
       out.progress({ name: 'looking at the files' });
       const daemon = await load();
       const config = await readConfigFile(args.file, daemon.mostConfigBytes, signal);
+      const vmm = vmSpecSchema.shape.vmm.safeParse(options.vmm);
+      if (!vmm.success) throw new UsageError(`--vmm ${options.vmm}: it ${vmm.error.issues[0]?.message ?? 'does not fit'}`);
       if (!options.dryRun) await checkName(options.name, tools);
+      const onFirecracker = (vmm.data ?? (options.dryRun ? 'qemu' : await usualVmm(tools))).startsWith('firecracker');
       const imported = await daemon.importGolden({
         file: config.name,
         bytes: config.bytes,
         folder: config.folder,
         name: goldenNameOf(config.name),
+        onFirecracker,
         stateFolder: options.dryRun ? null : tools.stateFolder,
         signal,
         progress: (step) => out.progress(step),
@@ -58,6 +63,8 @@ export function vmImportCommand(load: () => Promise<ImportFace>): Command {
         golden: `${golden.name}@${golden.version}`,
         memory: imported.memoryMiB,
         vcpus: imported.vcpus,
+        vmm: vmm.data,
+        ...(imported.firecracker === null ? {} : { firecracker: imported.firecracker }),
         arg: [],
         replaceArg: [],
         removeArg: [],
@@ -70,6 +77,12 @@ export function vmImportCommand(load: () => Promise<ImportFace>): Command {
       return settled(tools, changed, until, { import: imported });
     },
   });
+}
+
+/** What the VM will run on when nobody says. */
+async function usualVmm(tools: Tools): Promise<string> {
+  const [host] = await (await tools.api()).hosts.list({ signal: tools.signal });
+  return host?.facts.usualVmm ?? 'qemu';
 }
 
 /** The controller says so in the end; asked before, it spares a copy. */

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { resolveArgs } from '@linstock/core';
+import { firecrackerSettingsSchema } from '@linstock/contract';
 import { importConfig, type Import } from './config-import.ts';
 import { good, plusArgs, twoDrives, twoNets, v, withArgs, withEntry, withIn, type Sections } from './lint/testing/tables.ts';
 
 type Ok = Extract<Import, { is: 'ok' }>;
-const read = (config: object | string): Import => importConfig(typeof config === 'string' ? config : JSON.stringify(config), v('1.16.1'));
+const read = (config: object | string, onFirecracker = false): Import =>
+  importConfig(typeof config === 'string' ? config : JSON.stringify(config), v('1.16.1'), onFirecracker);
 function taken(config: object): Ok {
   const result = read(config);
   if (result.is === 'refused') throw new Error(result.says.join(' '));
@@ -28,6 +30,7 @@ test('what is taken, and every change named', () => {
     vcpus: 2,
     kernel: '/k/vmlinux',
     initrd: null,
+    firecracker: null,
     disk: { path: '/d/root.ext4', readOnly: false },
     bootArgs: ['console=ttyS0', 'reboot=k', 'panic=1', 'ip={ip}', 'a="b c"', 'root=/dev/vda', 'rw', '--', 'single'],
   });
@@ -37,7 +40,7 @@ test('what is taken, and every change named', () => {
       "/network-interfaces/0/host_dev_name: Linstock wires the interface itself: tap0 is neither used nor changed.",
       "/network-interfaces/0/guest_mac: The MAC address is that of the lease.",
       "/vsock: The vsock device is left out: what listens on it in the guest is not reached.",
-      "/balloon: The balloon is left out.",
+      "/balloon: The balloon is left out; a VM on Firecracker would have it.",
       "/boot-source/boot_args: root=/dev/vda rw is written out, which Firecracker appends by itself.",
       "/boot-source/boot_args: ip={ip} instead of ip=172.16.0.2::172.16.0.1:255.255.255.252::eth0:off: each VM gets the address of its own lease.",
     ]
@@ -228,4 +231,34 @@ test('any text is taken or refused; what is taken makes a command line', () => {
     { numRuns: 500 },
   );
   expect(taken).toBeGreaterThan(20); // else the property says nothing
+});
+
+describe('what only Firecracker has', () => {
+  const limiter = { bandwidth: { size: 1_000, refill_time: 100, one_time_burst: 5 }, ops: { size: 0, refill_time: 1 } };
+  const config = {
+    ...withEntry('drives', { rate_limiter: limiter }),
+    'machine-config': { vcpu_count: 1, mem_size_mib: 64, cpu_template: 'T2', huge_pages: '2M' },
+    balloon: { amount_mib: 8, deflate_on_oom: true },
+  };
+
+  test('is kept for a VM on Firecracker, and not told as a change', () => {
+    const imported = read(config, true);
+    if (imported.is !== 'ok') throw new Error(imported.says.join(' '));
+    expect(imported.vm.firecracker).toEqual({
+      disk: { bytes: { size: 1_000, refillMs: 100, burst: 5 } }, // a bucket of nothing limits nothing
+      cpuTemplate: 'T2',
+      hugePages: '2M',
+      balloon: { amountMiB: 8, deflateOnOom: true, statsEveryS: 0 },
+    });
+    expect(firecrackerSettingsSchema.parse(imported.vm.firecracker)).toEqual(imported.vm.firecracker);
+    expect(imported.changes.filter(({ at }) => /limiter|template|pages|balloon/.test(at))).toEqual([]);
+  });
+
+  test('is left out for another, and said to be', () => {
+    const imported = read(config);
+    if (imported.is !== 'ok') throw new Error(imported.says.join(' '));
+    expect(imported.vm.firecracker).toBeNull();
+    const told = imported.changes.filter(({ says }) => says.includes('a VM on Firecracker would have it')).map(({ at }) => at);
+    expect(told.toSorted()).toEqual(['/balloon', '/drives/0/rate_limiter', '/machine-config/cpu_template', '/machine-config/huge_pages']);
+  });
 });

@@ -2,8 +2,10 @@
  * A Firecracker configuration file as Linstock would run it: what is taken, and what is changed and why. Pure. Nothing that the file asks for
  * is dropped without being named; what cannot be run is a refusal.
  */
+import type { FirecrackerSettings } from '@linstock/contract';
 import { checkTemplate } from '@linstock/core';
 import { isGiven, isRecord, pointer } from './checks.ts';
+import { firecrackerSettingsOf } from './import-settings.ts';
 import { importArguments, rootFromArguments } from './import-arguments.ts';
 import { list, section, type Finding, type Section } from './lint/finding.ts';
 import { rootOf } from './lint/boot.ts';
@@ -19,6 +21,8 @@ export type Imported = {
   disk: { path: string; readOnly: boolean };
   /** template of the golden image */
   bootArgs: readonly string[];
+  /** what only Firecracker has; null where the VM runs on another VMM, or the file asks for nothing of it */
+  firecracker: FirecrackerSettings | null;
 };
 /** One thing that the file asks for and Linstock does otherwise, or not at all. */
 export type ImportChange = { at: string; says: string };
@@ -26,7 +30,8 @@ export type Import =
   | { is: 'ok'; vm: Imported; changes: readonly ImportChange[]; findings: readonly Finding[] }
   | { is: 'refused'; says: readonly string[]; findings: readonly Finding[] };
 
-export function importConfig(text: string | Uint8Array, version: Version): Import {
+/** `onFirecracker`: whether the VM will run on it, and so can have what no other VMM has. */
+export function importConfig(text: string | Uint8Array, version: Version, onFirecracker: boolean): Import {
   const { findings, config } = lintConfig(text, version);
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (config === null || errors.length > 0)
@@ -35,7 +40,10 @@ export function importConfig(text: string | Uint8Array, version: Version): Impor
   if (!disk.ok) return { is: 'refused', findings, says: [disk.says] };
 
   const changes: ImportChange[] = [];
-  const change = (at: string, says: string): void => void changes.push({ at, says });
+  const own = onFirecracker ? firecrackerSettingsOf(config, disk.index) : null;
+  const change = (at: string, says: string): void => {
+    if (own?.at.includes(at) !== true) changes.push({ at, says });
+  };
   changeDrives(config, disk.index, change);
   changeNetwork(config, change);
   changeRest(config, change);
@@ -58,6 +66,7 @@ export function importConfig(text: string | Uint8Array, version: Version): Impor
       initrd: typeof boot['initrd_path'] === 'string' ? boot['initrd_path'] : null,
       disk: { path: disk.path, readOnly: disk.readOnly },
       bootArgs: args.tokens,
+      firecracker: own === null || own.at.length === 0 ? null : own.settings,
     },
   };
 }
@@ -96,6 +105,13 @@ function diskOf(config: Section): Disk {
 
 type Change = (at: string, says: string) => void;
 
+/** What a VM on Firecracker could keep: import-settings.ts. */
+const ofFirecracker: ReadonlySet<string> = new Set(['rate_limiter', 'rx_rate_limiter', 'tx_rate_limiter', 'cpu_template', 'huge_pages']);
+
+function leftOut(key: string): string {
+  return `${key} is left out${ofFirecracker.has(key) ? '; a VM on Firecracker would have it' : ''}.`;
+}
+
 function changeDrives(config: Section, index: number, change: Change): void {
   for (const [i, drive] of list(config, 'drives').entries()) {
     const at = `/drives/${i}`;
@@ -108,7 +124,7 @@ function changeDrives(config: Section, index: number, change: Change): void {
       change(`${at}/is_read_only`, 'The disk itself may be written to: it is the kernel that mounts it read-only.');
     else if (drive['cache_type'] !== 'Writeback')
       change(`${at}/cache_type`, 'Writeback instead of Unsafe: a flush of the guest reaches the disk.');
-    for (const key of ['rate_limiter', 'io_engine']) if (isGiven(drive[key])) change(`${at}/${key}`, `${key} is left out.`);
+    for (const key of ['rate_limiter', 'io_engine']) if (isGiven(drive[key])) change(`${at}/${key}`, leftOut(key));
   }
 }
 
@@ -123,7 +139,7 @@ function changeNetwork(config: Section, change: Change): void {
     }
     change(`${at}/host_dev_name`, `Linstock wires the interface itself: ${String(net['host_dev_name'])} is neither used nor changed.`);
     if (isGiven(net['guest_mac'])) change(`${at}/guest_mac`, 'The MAC address is that of the lease.');
-    for (const key of ['rx_rate_limiter', 'tx_rate_limiter', 'mtu']) if (isGiven(net[key])) change(`${at}/${key}`, `${key} is left out.`);
+    for (const key of ['rx_rate_limiter', 'tx_rate_limiter', 'mtu']) if (isGiven(net[key])) change(`${at}/${key}`, leftOut(key));
   }
 }
 
@@ -132,7 +148,7 @@ const others: Readonly<Record<string, string>> = {
   vsock: 'The vsock device is left out: what listens on it in the guest is not reached.',
   logger: 'Log and level are Linstock’s own: the VMM’s log lies with each boot.',
   metrics: 'The metrics file is left out.',
-  balloon: 'The balloon is left out.',
+  balloon: 'The balloon is left out; a VM on Firecracker would have it.',
   'cpu-config': 'The CPU template is left out.',
   'mmds-config': 'MMDS is left out: nothing answers at 169.254.169.254.',
   pmem: 'pmem devices are left out.',
@@ -143,7 +159,7 @@ function changeRest(config: Section, change: Change): void {
   const machine = section(config, 'machine-config');
   for (const key of ['smt', 'cpu_template', 'track_dirty_pages', 'huge_pages']) {
     const value = machine[key];
-    if (isGiven(value) && value !== false && value !== 'None') change(`/machine-config/${key}`, `${key} is left out.`);
+    if (isGiven(value) && value !== false && value !== 'None') change(`/machine-config/${key}`, leftOut(key));
   }
   for (const [name, says] of Object.entries(others)) {
     const value = config[name];
