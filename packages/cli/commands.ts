@@ -8,7 +8,9 @@ import { down } from './commands/down.ts';
 import { events } from './commands/events.ts';
 import { goldenDelete } from './commands/golden/delete.ts';
 import { goldenDiff } from './commands/golden/diff.ts';
+import { goldenExport } from './commands/golden/export.ts';
 import { goldenHistory } from './commands/golden/history.ts';
+import { goldenImport } from './commands/golden/import.ts';
 import { goldenList } from './commands/golden/list.ts';
 import { goldenPromote } from './commands/golden/promote.ts';
 import { goldenRollback } from './commands/golden/rollback.ts';
@@ -64,6 +66,8 @@ export const commands: readonly Command[] = [
   goldenHistory,
   goldenDiff,
   goldenDelete,
+  goldenExport,
+  goldenImport,
   networkList,
   networkShow,
   hostShow,

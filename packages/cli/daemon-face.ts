@@ -14,6 +14,13 @@ export function loadDaemon(): Promise<DaemonFace> {
   return import('@linstock/daemon');
 }
 
+/** What `golden export` and `golden import` use of it. */
+export type GoldenFileFace = Pick<typeof daemon, 'exportGoldenFile' | 'importFromGoldenFile'>;
+
+export function loadGoldenFiles(): Promise<GoldenFileFace> {
+  return import('@linstock/daemon');
+}
+
 /** What `vm import` uses of it. */
 export type ImportFace = Pick<typeof daemon, 'importGolden' | 'mostConfigBytes'>;
 export type ImportedGolden = daemon.ImportedGolden;

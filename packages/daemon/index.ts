@@ -6,6 +6,7 @@ export { readConfig, type Config } from './config.ts';
 export { openController, type Controller } from './controller.ts';
 export { doctor, type DoctorOptions } from './doctor.ts';
 export { Engine, type EngineParts, type Program } from './engine.ts';
+export { exportGoldenFile, importFromGoldenFile } from './golden-files.ts';
 export { GoldenKeeper } from './golden-keeper.ts';
 export { readServing, type Serving } from './lock.ts';
 export { importGolden, type ImportedGolden } from './import-golden.ts';

@@ -413,16 +413,8 @@ export class LocalHost implements Host {
     }
   }
 
-  async goldens(): Promise<readonly GoldenManifest[]> {
-    const { images } = this.#p;
-    const list: GoldenManifest[] = [];
-    for (const name of await images.names()) {
-      for (const version of await images.versions(name)) {
-        const read = await images.golden({ name, version });
-        if (read.ok) list.push(read.golden);
-      }
-    }
-    return list;
+  goldens(): Promise<readonly GoldenManifest[]> {
+    return this.#p.images.all();
   }
 
   async bootDetails(record: BootRecord, network: Network | undefined): Promise<BootDetails> {

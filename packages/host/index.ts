@@ -1,6 +1,7 @@
 export { LocalHost, type LocalHostParts } from './host.ts';
 export { ImageStore } from './images/store.ts';
 export { ensureTiny } from './images/tiny.ts';
+export { exportGolden, importGoldenFile } from './images/golden-file.ts';
 export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
 export { Vmms } from './vmms.ts';

@@ -246,6 +246,18 @@ export class ImageStore {
     return { ok: true, golden };
   }
 
+  /** Every version whose manifest is whole. */
+  async all(): Promise<readonly GoldenManifest[]> {
+    const list: GoldenManifest[] = [];
+    for (const name of await this.names()) {
+      for (const version of await this.versions(name)) {
+        const read = await this.golden({ name, version });
+        if (read.ok) list.push(read.golden);
+      }
+    }
+    return list;
+  }
+
   /** The newest version that `wanted` accepts, damaged ones passed over. */
   async newest(name: string, wanted: (golden: GoldenManifest) => boolean): Promise<GoldenManifest | undefined> {
     for (const version of (await this.versions(name)).toReversed()) {
