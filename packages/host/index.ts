@@ -21,3 +21,4 @@ export { allPids, cgroup2Mount, commandOf, pidsBearing, readKernelFile, stateOfP
 export { Units } from './tools/units.ts';
 export { importConfig, type ImportChange } from './vmm/firecracker/config-import.ts';
 export type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from './vmm/vmm.ts';
+export { endingGuest, idleGuest } from './vmm/tiny-guest.ts';

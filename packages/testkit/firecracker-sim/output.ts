@@ -57,8 +57,9 @@ export function osError(error: unknown): string {
   const [text, number] = osErrors[code] ?? [String((error as Error).message), 0];
   return `${text} (os error ${number})`;
 }
-/** libuv says EACCES of a socket whose folder is not there (uv-unix/pipe.c). */
+/** libuv says EACCES of a socket whose folder is not there (uv-unix/pipe.c); Rust looks at the length before it asks the kernel. */
 export function bindError(path: string, error: unknown): string {
+  if (Buffer.byteLength(path) > 107) return 'path must be shorter than SUN_LEN';
   const { code } = error as NodeJS.ErrnoException;
   return osError(code === 'EACCES' && !existsSync(dirname(path)) ? Object.assign(new Error('no folder'), { code: 'ENOENT' }) : error);
 }

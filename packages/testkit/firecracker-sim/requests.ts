@@ -132,7 +132,9 @@ export function parseRequest(request: Request, version: SimVersion): Action {
   const [first = '', second, third] = words;
   if ((method === 'GET' || method === 'DELETE') && body !== null) throw new RequestError(empty[method]);
   const endpoint = endpointOf(method, words, version);
-  const needsBody = method === 'PUT' || (method === 'PATCH' && endpoint?.body !== null && endpoint?.action !== 'start-hinting');
+  // hinting looks at its path first
+  const hinting = first === 'balloon' && second === 'hinting' && atLeast(version, '1.14.0');
+  const needsBody = method === 'PUT' || (method === 'PATCH' && endpoint?.body !== null && !hinting);
   if (needsBody && body === null) throw new RequestError(empty[method]);
   if (!endpoint) throw new RequestError(unknownPath(method, first, second, third, version));
   const id = endpoint.id ? checkedId(second) : null;

@@ -369,6 +369,7 @@ function canOpen(path: string, flags: 'r' | 'r+', words: (why: string) => string
 /** What a vhost-user backend would be asked is not asked. */
 function canConnect(path: string, words: (why: string) => string): void {
   try {
+    if (path === '') throw Object.assign(new Error('no name'), { code: 'EINVAL' });
     if (!statSync(inJail(path)).isSocket()) throw Object.assign(new Error('no socket'), { code: 'ECONNREFUSED' });
   } catch (error) {
     throw new Refused(words(osError(error)));
@@ -409,11 +410,14 @@ function asGiven(given: Json | undefined): Limiter {
   return { bandwidth: bucket(bandwidth), ops: bucket(ops) };
 }
 
+/** In nanoseconds it must fit 64 bits (vmm/src/rate_limiter/mod.rs TokenBucket::new). */
+const longestRefillMs = 2 ** 64 / 1e6;
+
 /** A bucket that can never hold or refill anything is no bucket. */
 export function limiterOf(given: Json | undefined): Limiter {
   const { bandwidth, ops } = (given ?? {}) as { bandwidth?: Bucket | null; ops?: Bucket | null };
   const bucket = (one: Bucket | null | undefined): Bucket | null =>
-    !one || one.size === 0 || one.refill_time === 0
+    !one || one.size === 0 || one.refill_time === 0 || one.refill_time >= longestRefillMs
       ? null
       : { size: one.size, one_time_burst: one.one_time_burst ? one.one_time_burst : null, refill_time: one.refill_time };
   const [first, second] = [bucket(bandwidth), bucket(ops)];

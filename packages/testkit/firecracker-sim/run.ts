@@ -29,7 +29,8 @@ export class Bench {
     return existsSync(this.path(name)) ? readFileSync(this.path(name), 'utf8') : '';
   }
   write(name: string, content: unknown): string {
-    writeFileSync(this.path(name), typeof content === 'string' ? content : JSON.stringify(content));
+    const asItIs = typeof content === 'string' || content instanceof Uint8Array;
+    writeFileSync(this.path(name), asItIs ? content : JSON.stringify(content));
     return name;
   }
 
@@ -60,6 +61,11 @@ export class Bench {
     await eventually(() => this.#children.every((child) => child.exitCode !== null || child.signalCode !== null));
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Without root no network can be made, and none of the host's changed either. */
+export function inItsOwnNetwork(words: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  return process.getuid?.() === 0 ? ['unshare', '--net', '--', ...words] : words;
 }
 
 export class Running {

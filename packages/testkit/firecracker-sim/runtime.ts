@@ -101,24 +101,19 @@ export class Runtime {
   #patchDrive(given: Record<string, Json>): null {
     const bad = (why: string): Fault =>
       new Fault(`Drive config error: Unable to patch the block device: ${why} Please verify the request arguments.`);
-    const { version } = this.#vmm.parts;
-    const of = atLeast(version, '1.14.0') ? 'Block: ' : 'Device manager error: ';
-    const failed =
-      atLeast(version, '1.13.0') && !atLeast(version, '1.14.0') ? 'Failed perform action on device: Internal Device error: ' : of;
+    const of = patchedDevice(this.#vmm.parts.version);
     const drive = this.#vmm.resources.drives.find((one) => one.drive_id === given['drive_id']);
     if (!drive) throw bad(this.#noDevice());
     const path = given['path_on_host'];
     // Neither: that is how a vhost-user drive is told to read its backend again, and this one has none.
     if (typeof path !== 'string' && !isGiven(given['rate_limiter']) && drive.socket === null)
-      throw bad(
-        `${atLeast(this.#vmm.parts.version, '1.14.0') ? 'Block' : 'Device manager error'}: Running method expected different backend.`,
-      );
+      throw bad(`${of}Running method expected different backend.`);
     if (typeof path === 'string') {
       try {
         this.#vmm.resources.openDrive({ ...drive, path_on_host: path });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        throw bad(error.message.replace('Unable to create the virtio block device: ', failed));
+        throw bad(error.message.replace('Unable to create the virtio block device: ', of));
       }
       drive.path_on_host = path;
     }
@@ -274,4 +269,9 @@ function balloonWords(kind: Action['kind'], version: SimVersion): { fail: (why: 
     fail: (why) => new Fault(`${prefix}${of}${why}`),
     missing: new Fault(`${prefix}Failed perform action on device: Device not found`),
   };
+}
+
+function patchedDevice(version: SimVersion): string {
+  if (atLeast(version, '1.14.0')) return 'Block: ';
+  return atLeast(version, '1.13.0') ? 'Failed perform action on device: Internal Device error: ' : 'Device manager error: ';
 }

@@ -14,7 +14,7 @@ export type Script = {
   /** what the process is started with besides its socket */
   args?: readonly string[];
   /** files to be made first, empty unless there is content */
-  files?: Readonly<Record<string, string>>;
+  files?: Readonly<Record<string, string | Uint8Array>>;
   /** the steps from the start of a VM on mean something only where one can run */
   needsKvm?: true;
   steps: readonly (readonly [expected: 'ok' | 'refused' | 'not-http', step: Step])[];
@@ -59,8 +59,12 @@ export const scripts: readonly Script[] = [
       ['refused', put('/machine-config', { vcpu_count: '1', mem_size_mib: 1 })],
       ['refused', put('/machine-config', { vcpu_count: 1, mem_size_mib: 1, huge_pages: '3M' })],
       ['refused', put('/machine-config', { vcpu_count: 1, mem_size_mib: 1, bogus: true })],
+      ['refused', put('/machine-config', { vcpu_count: 1, mem_size_mib: 1, cpu_template: 'V1N1' })],
       ['refused', patch('/machine-config', {})],
-      ['ok', patch('/machine-config', { mem_size_mib: 128 })],
+      ['ok', patch('/machine-config', { mem_size_mib: 128, track_dirty_pages: true })],
+      ['ok', get('/machine-config')],
+      // a PUT replaces what a PATCH would have kept
+      ['ok', put('/machine-config', { vcpu_count: 4, mem_size_mib: 256 })],
       ['ok', get('/machine-config')],
     ],
   },
@@ -81,6 +85,8 @@ export const scripts: readonly Script[] = [
       ['refused', put('/drives/root', { ...drive, path_on_host: 'missing' })],
       ['refused', put('/drives/root', { drive_id: 'root', is_root_device: true })],
       ['refused', put('/drives/root', { ...drive, socket: 's' })],
+      ['refused', put('/drives/root', { drive_id: 'root', is_root_device: true, socket: 's' })],
+      ['refused', put('/drives/root', { drive_id: 'root', is_root_device: true, socket: 's', is_read_only: true })],
       ['refused', put('/drives/root', { ...drive, cache_type: 'Never' })],
       ['refused', put('/drives/root', { ...drive, rate_limiter: { x: 1 } })],
       ['ok', put('/drives/data', { ...drive, drive_id: 'data', is_root_device: false, rate_limiter: limiter })],
@@ -107,6 +113,8 @@ export const scripts: readonly Script[] = [
       ['ok', put('/vsock', { guest_cid: 3, uds_path: 'v1' })],
       ['ok', put('/vsock', { guest_cid: 4, uds_path: 'v2', vsock_id: 'old' })],
       ['refused', put('/vsock', { guest_cid: 3, uds_path: 'disk' })],
+      ['refused', put('/vsock', { guest_cid: 3, uds_path: 'no/such' })],
+      ['refused', put('/balloon/anything', {})],
       ['ok', get('/vm/config')],
     ],
   },
@@ -136,6 +144,7 @@ export const scripts: readonly Script[] = [
       ['refused', put('/logger', { log_path: 'no/such/folder' })],
       ['ok', put('/metrics', { metrics_path: 'met', ignored: true })],
       ['refused', put('/metrics', { metrics_path: 'met' })],
+      ['refused', put('/metrics', { metrics_path: 'no/such' })],
     ],
   },
   {
@@ -183,6 +192,17 @@ export const scripts: readonly Script[] = [
       '"a',
       '{"a":01}',
       '{,}',
+      '["InstanceStart"',
+      '["FlushMetrics",]',
+      '["FlushMetrics",1]',
+      '[]',
+      '{"action_type":{"FlushMetrics":1}}',
+      '{"action_type":{"None":null}}',
+      '{"action_type":{}}',
+      '{"action_type":-}',
+      '{"action_type":1.}',
+      '{"action_type":1e}',
+      '{"action_type":1e20}',
     ].map((body) => ['refused', put('/actions', body)] as const),
   },
   {
@@ -236,6 +256,29 @@ export function scriptsOf(version: SimVersion, kvm: boolean): readonly Script[] 
   return scripts.filter((script) => (script.since === undefined || has(version, script.since)) && (kvm || script.needsKvm !== true));
 }
 
+type Call = Extract<Step, { method: string }>;
+
+/** The way to a VM that runs the kernel `guest`, and devices that it may have or not. */
+export function startOf(version: SimVersion): { devices: Call[]; start: Call[] } {
+  const call = (path: string, body: unknown): Call => ({ method: 'PUT', path, body });
+  return {
+    devices: [
+      call('/entropy', {}),
+      call('/balloon', { amount_mib: 0, deflate_on_oom: true, stats_polling_interval_s: 1 }),
+      call('/network-interfaces/eth0', { iface_id: 'eth0', host_dev_name: 'tap9' }),
+      call('/vsock', { guest_cid: 3, uds_path: 'v9' }),
+      call('/drives/data', { drive_id: 'data', path_on_host: 'disk', is_root_device: false }),
+      ...(has(version, { since: '1.14.0' }) ? [call('/pmem/pm', { id: 'pm', path_on_host: 'disk' })] : []),
+    ],
+    start: [
+      call('/machine-config', { vcpu_count: 1, mem_size_mib: 64 }),
+      call('/boot-source', { kernel_image_path: 'guest', boot_args: 'console=ttyS0' }),
+      call('/drives/root', { drive_id: 'root', path_on_host: 'disk', is_root_device: true }),
+      call('/actions', { action_type: 'InstanceStart' }),
+    ],
+  };
+}
+
 /** What a step of a script gave; `class` is what the script foresees. */
 export type Seen = { step: string; class: 'ok' | 'refused' | 'not-http' | 'closed'; answer: Answer };
 
@@ -269,7 +312,7 @@ export function differences(ours: readonly Seen[], theirs: readonly Seen[]): str
   return found;
 }
 
-/** Ids, times, pids, and folders are what they are; the order of keys in a body is not. */
+/** Ids, times, pids, and folders are what they are; the order of keys in a body is not, nor that of the devices in a list of them. */
 export function normal(answer: Answer, part: 'line' | 'headers' | 'body'): string {
   if (part === 'line') return answer.line;
   if (part === 'headers') {
@@ -288,12 +331,16 @@ export function normal(answer: Answer, part: 'line' | 'headers' | 'body'): strin
 
 function sorted(body: string): string {
   try {
-    return JSON.stringify(JSON.parse(body), (_key, value: unknown) =>
-      typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-        : value,
-    );
+    return JSON.stringify(JSON.parse(body), (_key, value: unknown) => {
+      if (Array.isArray(value))
+        return value.every(isPlain) ? value.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : value;
+      return isPlain(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value;
+    });
   } catch {
     return body; // the HTTP layer's refusals are no JSON, and have no keys to be ordered
   }
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

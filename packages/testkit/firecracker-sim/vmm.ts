@@ -21,6 +21,8 @@ import type { VmmFace, VmmParts, VmState } from './vmm-face.ts';
 /** An answer, and whether the process has to end once it is sent: a failed load leaves it too dirty to go on. */
 export type Outcome = { response: Response; fatal?: string };
 
+const pciSegment =
+  'pci: adding PCI segment: id=0x0, PCI MMIO config address: 0xeec00000, mem32 area: [0xc0001000-0xeebfffff], mem64 area: [0x4000000000-0x7fffffffff] IO area: [0xcf8-0xcff]';
 const preBoot = 'The requested operation is not supported before starting the microVM.';
 
 export class Vmm implements VmmFace {
@@ -159,6 +161,7 @@ export class Vmm implements VmmFace {
       throw new Refused('Cannot load initrd due to an invalid memory configuration.');
     if (atLeast(version, '1.16.0')) for (const pmem of this.resources.pmem) this.resources.openPmem(pmem, 'Cannot create pmem device: ');
     this.line = commandLine(version, this.resources, boot);
+    if (boot.pci) this.parts.logger.say('info', 'main', pciSegment);
     this.#run('Running', false);
   }
 

@@ -39,7 +39,8 @@ export function noCgroups(): string | false {
   return cgroup2Mount() === null ? 'no writable cgroup v2 mount' : false;
 }
 
-export function bench(parts: BenchParts): VmmBench {
+/** `mark` and `cgroup`: by which another process makes a driver that sees the same units. */
+export function bench(parts: BenchParts): VmmBench & { mark: string; cgroup: string | null } {
   const state = mkdtempSync(join(tmpdir(), 'linstock-vmm-'));
   const mark = randomBytes(3).toString('hex');
   const cgroup = parts.by === 'cgroup' ? join(cgroup2Mount() ?? '', `linstock-${mark}`) : null;
@@ -48,6 +49,8 @@ export function bench(parts: BenchParts): VmmBench {
   writeFileSync(kernels.bad, parts.bad.kernel);
   return {
     state,
+    mark,
+    cgroup,
     driver: () => parts.driver(new Units({ mark, ends: join(state, 'ends'), cgroup })),
     order: (boot, folder, kernel) => {
       const disk = join(state, `${boot}.qcow2`);
