@@ -1,12 +1,19 @@
 /** `node bench/run.ts [name…]`: measures, and leaves raw samples in bench/samples. Without a name: all of them. */
 import { boot } from './boot-overhead.ts';
 import { execLatency } from './exec-latency.ts';
+import { firecrackerLaunch } from './firecracker-launch.ts';
 import { library } from './library.ts';
 import { many } from './many.ts';
 import { note } from './parts/samples.ts';
 import { tables } from './table.ts';
 
-const benches: Record<string, () => Promise<void>> = { 'exec-latency': execLatency, library, many, 'boot-overhead': boot };
+const benches: Record<string, () => Promise<void>> = {
+  'exec-latency': execLatency,
+  library,
+  many,
+  'boot-overhead': boot,
+  'firecracker-launch': firecrackerLaunch,
+};
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in benches));

@@ -1,6 +1,7 @@
 /** The table of the README, from the committed samples: `node bench/table.ts`. */
 import type { BootOverhead } from './boot-overhead.ts';
 import type { ExecLatency } from './exec-latency.ts';
+import type { FirecrackerLaunch } from './firecracker-launch.ts';
 import type { Library } from './library.ts';
 import type { Many } from './many.ts';
 import { quantile, ratios, slope, summary, type Summary } from './parts/numbers.ts';
@@ -99,6 +100,25 @@ export function tables(): string {
       { what: 'CPU of the controller when nobody asks', target: '', measured: idle, range: 'of one core' },
     ];
   });
+
+  have<FirecrackerLaunch>('firecracker-launch', ({ versions, calls }) => [
+    ...versions.flatMap(({ version, pairs }) => {
+      const bare = ratios(pairs.map((p) => ({ a: p.bare, b: p.plain })));
+      const jailed = pairs.flatMap((p) => (p.jailed === null ? [] : [{ a: p.jailed, b: p.plain }]));
+      return [
+        {
+          what: `launch to a running Firecracker ${version} over the binary alone`,
+          target: '',
+          measured: times(bare.p50),
+          range: span(bare, times),
+        },
+        ...(jailed.length === 0
+          ? []
+          : [{ what: 'the same through its jailer', target: '', measured: times(ratios(jailed).p50), range: span(ratios(jailed), times) }]),
+      ];
+    }),
+    { what: 'API requests until the VM runs', target: '', measured: String(calls.linstock), range: `firecracker-go-sdk: ${calls.goSdk}` },
+  ]);
 
   const notes = contexts.map(
     ({ bench, context: c }) =>
