@@ -8,14 +8,7 @@ import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  closeBench,
-  firecrackerBench,
-  launched,
-  realBinaries,
-  type Binaries,
-  type Way,
-} from '../packages/host/vmm/testing/firecracker-bench.ts';
+import { closeBench, firecrackerBench, launched, realBinaries, type Binaries, type Way } from '@linstock/host/firecracker-bench';
 import { realNow } from './parts/program.ts';
 import { note, taken } from './parts/samples.ts';
 import { until } from './parts/stage.ts';
