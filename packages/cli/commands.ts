@@ -12,6 +12,7 @@ import { hostShow } from './commands/host/show.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
 import { operationShow } from './commands/operation/show.ts';
+import { rootfsLint } from './commands/rootfs/lint.ts';
 import { serve } from './commands/serve.ts';
 import { test } from './commands/test.ts';
 import { up } from './commands/up.ts';
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   bootShow,
   goldenList,
   goldenShow,
+  rootfsLint,
   networkList,
   networkShow,
   hostShow,

@@ -9,3 +9,10 @@ export type Ran = Awaited<ReturnType<DaemonFace['exec']>>;
 export function loadDaemon(): Promise<DaemonFace> {
   return import('@linstock/daemon');
 }
+
+/** What `rootfs lint` uses of it: it needs no controller, only code that reads images. */
+export type LintFace = Pick<typeof daemon, 'lintRootfs' | 'faultOfRefusal'>;
+
+export function loadLint(): Promise<LintFace> {
+  return import('@linstock/daemon');
+}

@@ -10,4 +10,4 @@ export { prepare, type Prepared } from './prepare.ts';
 export { purge, stop } from './purge.ts';
 export { Reclaim } from './reclaim.ts';
 export { serve } from './serve.ts';
-export { exec } from '@linstock/host';
+export { exec, faultOfRefusal, lintRootfsFile as lintRootfs } from '@linstock/host';

@@ -3,6 +3,7 @@ export { ImageStore } from './images/store.ts';
 export { ensureTiny } from './images/tiny.ts';
 export { addGolden, type AddGoldenRequest } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
+export { lintRootfs, lintRootfsFile, type LintRequest, type RootfsLint } from './rootfs/lint.ts';
 export { Vmms } from './vmms.ts';
 export { BridgeNetworks } from './network/network.ts';
 export { surveyHost } from './survey.ts';
