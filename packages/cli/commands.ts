@@ -22,6 +22,7 @@ import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
 import { operationShow } from './commands/operation/show.ts';
+import { rootfsLint } from './commands/rootfs/lint.ts';
 import { serve } from './commands/serve.ts';
 import { test } from './commands/test.ts';
 import { up } from './commands/up.ts';
@@ -68,6 +69,7 @@ export const commands: readonly Command[] = [
   goldenDelete,
   goldenExport,
   goldenImport,
+  rootfsLint,
   networkList,
   networkShow,
   hostShow,

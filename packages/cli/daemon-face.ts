@@ -36,3 +36,10 @@ export type PlacedFinding = lint.PlacedFinding;
 export function loadLint(): Promise<LintFace> {
   return import('@linstock/daemon/lint');
 }
+
+/** What `rootfs lint` uses of it: it needs no controller, only code that reads images. */
+export type RootfsLintFace = Pick<typeof daemon, 'lintRootfs' | 'faultOfRefusal'>;
+
+export function loadRootfsLint(): Promise<RootfsLintFace> {
+  return import('@linstock/daemon');
+}

@@ -14,5 +14,5 @@ export { prepare, type Prepared } from './prepare.ts';
 export { purge, stop } from './purge.ts';
 export { Reclaim } from './reclaim.ts';
 export { serve } from './serve.ts';
-export { exec, isStaticElf } from '@linstock/host';
+export { exec, faultOfRefusal, isStaticElf, lintRootfsFile as lintRootfs } from '@linstock/host';
 export { mostConfigBytes } from '@linstock/host/lint';

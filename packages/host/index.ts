@@ -4,6 +4,7 @@ export { ensureTiny } from './images/tiny.ts';
 export { exportGolden, importGoldenFile } from './images/golden-file.ts';
 export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
+export { lintRootfs, lintRootfsFile, type LintRequest, type RootfsLint } from './rootfs/lint.ts';
 export { Vmms } from './vmms.ts';
 export { BridgeNetworks } from './network/network.ts';
 export { surveyHost } from './survey.ts';
