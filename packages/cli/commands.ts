@@ -11,6 +11,7 @@ import { goldenDiff } from './commands/golden/diff.ts';
 import { goldenExport } from './commands/golden/export.ts';
 import { goldenHistory } from './commands/golden/history.ts';
 import { goldenImport } from './commands/golden/import.ts';
+import { goldenLint } from './commands/golden/lint.ts';
 import { goldenList } from './commands/golden/list.ts';
 import { goldenPromote } from './commands/golden/promote.ts';
 import { goldenRollback } from './commands/golden/rollback.ts';
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
   bootShow,
   goldenList,
   goldenShow,
+  goldenLint,
   goldenVerify,
   goldenPromote,
   goldenRollback,

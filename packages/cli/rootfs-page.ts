@@ -12,9 +12,13 @@ const words: Record<Finding['severity'], { one: string; many: string; paint: Pai
 };
 const severities = ['error', 'warning', 'note'] as const;
 
-export function findingLines(path: string, { findings, image }: Lint, style: Style): string[] {
+/** What was looked at, in one line. */
+export function lookedAt(path: string, { image }: Lint): string {
   const kept = image.keptIn === 'image' ? (image.fileSystem?.kind ?? 'image') : image.keptIn;
-  const head = `${path}: ${kept}, ${image.system ?? 'a system that does not name itself'}, init: ${image.init}`;
+  return `${path}: ${kept}, ${image.system ?? 'a system that does not name itself'}, init: ${image.init}`;
+}
+
+export function findingLines(head: string, findings: readonly Finding[], style: Style): string[] {
   const counts = severities.flatMap((severity) => {
     const count = findings.filter((one) => one.severity === severity).length;
     return count === 0 ? [] : [`${count} ${count === 1 ? words[severity].one : words[severity].many}`];

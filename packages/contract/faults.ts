@@ -81,6 +81,12 @@ export const faults = {
     retry: 'after-change',
     say: 'The tag {tag} of {golden} is at revision {current}, not {given}: somebody moved it. Look at it, then decide again.',
   },
+  'golden-faulty': {
+    http: 409,
+    family: 'image',
+    retry: 'after-change',
+    say: 'A static look at {golden} found {count}: {first}. `linstock golden lint {golden}` says all. Mend the image, or verify it with a reason (--waive).',
+  },
   'golden-in-use': {
     http: 409,
     family: 'conflict',

@@ -45,6 +45,22 @@ export const goldenDeedSchema = z.object({
 });
 export type GoldenDeed = z.infer<typeof goldenDeedSchema>;
 
+/** What a static look at the root file system found, before any boot. */
+export const rootfsFindingSchema = z.object({
+  id: z.string(),
+  severity: z.enum(['error', 'warning', 'note']),
+  path: z.string().nullable(),
+  line: z.int().nullable(),
+  what: z.string(),
+  why: z.string(),
+  fix: z.string(),
+  predicts: z.string().meta({ description: 'what will be seen at a boot' }),
+  refutes: z.string().nullable().meta({ description: 'the condition of the proof that will not hold' }),
+});
+
+export const verifySchema = z.strictObject({
+  waive: z.string().min(3).max(500).optional().meta({ description: 'boots it although a static look found errors; the reason is kept' }),
+});
 export const promoteSchema = z.strictObject({
   version: z.int().min(1),
   /** compare-and-set: refused when the tag was moved meanwhile; 0 for a tag that must not be there yet */

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { bootViewSchema } from './boot.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
-import { goldenDeedSchema, goldenDiffSchema, goldenTagSchema, goldenViewSchema, promoteSchema, rollbackSchema } from './golden-life.ts';
+import {
+  goldenDeedSchema,
+  goldenDiffSchema,
+  goldenTagSchema,
+  goldenViewSchema,
+  promoteSchema,
+  rollbackSchema,
+  rootfsFindingSchema,
+  verifySchema,
+} from './golden-life.ts';
 import { hostViewSchema } from './host.ts';
 import { networkViewSchema } from './network.ts';
 import { operationSchema } from './operation.ts';
@@ -307,13 +316,14 @@ export const routes = {
     path: '/v1/goldens/:id/actions/verify',
     params: byId,
     query: none,
-    body: none,
+    body: verifySchema,
     reply: goldenViewSchema,
     status: 202,
     shape: 'json',
     faults: [
       'golden-unknown',
       'golden-tag-unknown',
+      'golden-faulty',
       'network-unknown',
       'network-full',
       'vmm-unable',
@@ -325,6 +335,19 @@ export const routes = {
       onSuccess:
         'A throw-away VM of it boots; whether each of its conditions is proved makes the version active or failed, and its boot is kept as the evidence.',
       onFailure: 'A version that is being verified already is answered as it stands.',
+    },
+  },
+  'golden.lint': {
+    ...read,
+    path: '/v1/goldens/:id/lint',
+    params: byId,
+    query: none,
+    reply: z.object({ golden: z.string(), findings: z.array(rootfsFindingSchema) }),
+    faults: ['golden-unknown', 'golden-tag-unknown', 'artifact-corrupt', 'image-refused'],
+    doc: {
+      needs: '`name`, `name@version` or `name:tag`.',
+      onSuccess: 'What a static look at its root file system finds, with its own kernel, boot arguments and promised ports; errors first.',
+      onFailure: 'An image that cannot be read is named.',
     },
   },
   'golden.promote': {

@@ -83,6 +83,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
         whyNoPause: (boot) => host.whyNoPause(boot),
         console: (boot, options) => host.console(boot, options),
         exec: (vm, order, signal) => host.exec(vm, order, signal),
+        lint: (golden) => host.lint(golden),
         goldens: () => host.goldens(),
       },
       build: {

@@ -11,6 +11,7 @@ import {
 } from '@linstock/contract';
 import {
   examine,
+  lintContextOf,
   looksAtConditions,
   owned,
   valuesFor,
@@ -22,6 +23,7 @@ import {
   type ExecOrder,
   type Host,
   type Marked,
+  type RootfsFinding,
   type Seen,
   type Step,
   type StepOutcome,
@@ -41,6 +43,8 @@ import type { ImageStore } from './images/store.ts';
 import { faultOfRefusal } from './images/refusal.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { BridgeNetworks } from './network/network.ts';
+import { lintRootfs } from './rootfs/lint.ts';
+import { openTree } from './rootfs/open-tree.ts';
 import type { Paths } from './tools/paths.ts';
 import { ensureFolder, listFolder, removeTree } from './tools/files.ts';
 import { refusalOfPause } from './vmm/firecracker/versions.ts';
@@ -411,6 +415,20 @@ export class LocalHost implements Host {
       await watching;
       this.#agents.closeAll();
     }
+  }
+
+  async lint(golden: GoldenManifest): Promise<readonly RootfsFinding[]> {
+    const { images, paths } = this.#p;
+    const opened = await openTree(images.blobPath(golden.rootfs.blob));
+    if (!opened.ok) throw faultOfRefusal(opened, paths.state);
+    await using inside = opened;
+    const context = lintContextOf({
+      commandLine: golden.bootArgs.join(' '),
+      ip: null,
+      kernel: { release: golden.kernel.release, config: golden.kernel.config },
+      ports: golden.ports.map(({ port }) => port),
+    });
+    return (await lintRootfs(inside, context)).findings;
   }
 
   goldens(): Promise<readonly GoldenManifest[]> {

@@ -75,11 +75,12 @@ export class Linstock {
     tags: async (options: Signal = {}): Promise<GoldenTag[]> => (await this.#calls.json('golden.list', {}, options)).tags,
     /** by `name`, `name@version` or `name:tag` */
     show: (id: string, options: Signal = {}): Promise<GoldenView> => this.#calls.json('golden.show', { params: { id } }, options),
+    lint: (id: string, options: Signal = {}): Promise<Reply<'golden.lint'>> => this.#calls.json('golden.lint', { params: { id } }, options),
     /** Boots a throw-away VM of it; with `withinMs` until it is known whether it was proved, or the time is up. */
-    verify: async (id: string, options: Signal & { withinMs?: number } = {}): Promise<GoldenView> => {
+    verify: async (id: string, options: Signal & { withinMs?: number; waive?: string } = {}): Promise<GoldenView> => {
       const until = performance.now() + (options.withinMs ?? 0);
-      const { withinMs: _, ...call } = options;
-      let view = await this.#calls.json('golden.verify', { params: { id } }, call);
+      const { withinMs: _, waive, ...call } = options;
+      let view = await this.#calls.json('golden.verify', { params: { id }, body: waive === undefined ? {} : { waive } }, call);
       while (view.state === 'verifying' && performance.now() < until) {
         const waitSeconds = Math.max(1, Math.min(longestHeldSeconds, Math.ceil((until - performance.now()) / 1000)));
         view = await this.#calls.json('golden.show', { params: { id: `${view.name}@${view.version}` } }, { ...call, waitSeconds });

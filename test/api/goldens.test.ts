@@ -139,3 +139,42 @@ describe('deleting a version', () => {
     expect(api.dropped).toEqual(['tiny@1']);
   });
 });
+
+describe('a static look', () => {
+  const finding = {
+    id: 'network.dhcp',
+    severity: 'error',
+    path: '/etc/systemd/network/80-dhcp.network',
+    line: 4,
+    what: 'systemd-networkd asks for an address by DHCP.',
+    why: 'It takes the leased address away.',
+    fix: 'Mask it.',
+    predicts: 'no address',
+    refutes: 'net.address',
+  } as const;
+
+  it('that finds errors keeps a version from being verified, unless there is a reason, which is kept', async () => {
+    api.findings.push(finding, { ...finding, severity: 'warning' });
+    expect((await send('GET', '/v1/goldens/tiny/lint')).body).toMatchObject({ golden: 'tiny@1', findings: [finding, {}] });
+    expect(await verify()).toMatchObject({
+      status: 409,
+      body: {
+        code: 'golden-faulty',
+        detail: expect.stringContaining('an error: /etc/systemd/network/80-dhcp.network:4: systemd-networkd asks') as string,
+      },
+    });
+    expect(await vms()).toEqual([]);
+    const waived = await send<GoldenView>('POST', '/v1/goldens/tiny@1/actions/verify', { waive: 'the server is on this network' }, wait);
+    expect(waived).toMatchObject({ status: 200, body: { state: 'active' } });
+    const { items } = (await send<{ items: GoldenDeed[] }>('GET', '/v1/goldens/tiny/history')).body;
+    expect(items.map(({ what, reason }) => [what, reason])).toEqual([
+      ['verified', null],
+      ['verify', 'the server is on this network'],
+    ]);
+  });
+
+  it('that finds warnings does not', async () => {
+    api.findings.push({ ...finding, severity: 'warning' });
+    expect((await verify()).body).toMatchObject({ state: 'active' });
+  });
+});

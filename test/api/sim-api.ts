@@ -1,4 +1,4 @@
-import { decideVm, type Store } from '@linstock/core';
+import { decideVm, type RootfsFinding, type Store } from '@linstock/core';
 import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
 import { openStore } from '@linstock/store';
 import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';
@@ -20,6 +20,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
   const engine = new Engine({ store, program, now: () => now, sleep: never, worker: 'w', atOnce: 4 });
 
   const dropped: string[] = [];
+  const findings: RootfsFinding[] = [];
   const keeper = new GoldenKeeper({
     drop: async ({ name, version }) => void dropped.push(`${name}@${version}`),
     store,
@@ -63,6 +64,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
         yield Buffer.from('hello');
       },
       exec: async () => frames(),
+      lint: async () => findings,
       goldens: async () => [aGolden()],
     },
     build: { version: '0.0.0', commit: null, startedAt: now, pid: 1, stateFolder: '/nowhere', running: 'a', onDisk: async () => 'a' },
@@ -80,7 +82,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       if (error !== undefined) bugs.push(error);
     },
   });
-  return { app, store, world, turn, bugs, dropped, close: async () => (await app.close(), store.close()) };
+  return { app, store, world, turn, bugs, dropped, findings, close: async () => (await app.close(), store.close()) };
 }
 
 async function* frames() {

@@ -1,5 +1,5 @@
 import { FaultError, type GoldenDeed, type GoldenManifest, type GoldenTag, type GoldenView } from '@linstock/contract';
-import { diffGoldens, goldenRecordOf, usableGoldens, type GoldenRecord, type Vm } from '@linstock/core';
+import { diffGoldens, goldenRecordOf, usableGoldens, type GoldenRecord, type RootfsFinding, type Vm } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
@@ -12,6 +12,7 @@ import { waitOn } from './waiting.ts';
 type GoldenHandlers = Pick<
   Handlers,
   | 'golden.delete'
+  | 'golden.lint'
   | 'golden.list'
   | 'golden.show'
   | 'golden.verify'
@@ -65,8 +66,13 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
       });
     },
     'golden.show': async ({ params }, caller) => document<'golden.show'>(await show(await found(params.id), caller)),
-    'golden.verify': async ({ params }, caller) => {
+    'golden.lint': async ({ params }) => {
       const golden = await found(params.id);
+      return document<'golden.lint'>({ golden: `${golden.name}@${golden.version}`, findings: [...(await host.lint(golden))] });
+    },
+    'golden.verify': async ({ params, body }, caller) => {
+      const golden = await found(params.id);
+      if (body.waive === undefined) refuseFaulty(golden, await host.lint(golden));
       const [goldens, facts] = await Promise.all([host.goldens(), host.facts()]);
       await once(caller, `golden.verify ${params.id}`, async (tx) => {
         const record = goldenRecordOf(golden, await tx.goldenRecords());
@@ -78,7 +84,10 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
           facts,
         });
         await tx.addVm(vm, operation);
-        await tx.keepGolden({ ...record, state: 'verifying', vm: vm.id, boot: null, why: null }, deed(caller, 'verify', golden.version));
+        await tx.keepGolden(
+          { ...record, state: 'verifying', vm: vm.id, boot: null, why: null },
+          deed(caller, 'verify', golden.version, { reason: body.waive ?? null }),
+        );
         return {};
       });
       const view = await show(golden, caller);
@@ -143,6 +152,16 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
 
 /** Further back nobody rolls back in one step. */
 const mostDeeds = 1_000;
+
+/** Errors of the look are boots that cannot be proved: one is not begun without a reason. */
+function refuseFaulty({ name, version }: GoldenManifest, findings: readonly RootfsFinding[]): void {
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  const [first] = errors;
+  if (first === undefined) return;
+  const count = errors.length === 1 ? 'an error' : `${errors.length} errors`;
+  const at = first.path === null ? '' : `${first.path}${first.line === null ? '' : `:${first.line}`}: `;
+  throw new FaultError('golden-faulty', { golden: `${name}@${version}`, count, first: `${at}${first.what.replace(/\.$/, '')}` });
+}
 
 /** Of what stands in the way, so many are named. */
 const mostNamed = 5;

@@ -1,5 +1,5 @@
 import type { BootId, ExecFrame, GoldenManifest, HostFacts, Network } from '@linstock/contract';
-import type { BootDetails, BootRecord, ExecOrder, Vm } from '@linstock/core';
+import type { BootDetails, BootRecord, ExecOrder, RootfsFinding, Vm } from '@linstock/core';
 
 /** What the API may ask a host for directly: looks and talk, never a change of what is there. */
 export interface HostReads {
@@ -12,5 +12,7 @@ export interface HostReads {
   console(boot: string, options: { from: number | null; follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array>;
   /** Frames of an exec through the guest agent; a fault `agent-absent` is thrown before the first frame. */
   exec(vm: Vm, order: ExecOrder, signal: AbortSignal): Promise<AsyncIterable<ExecFrame>>;
+  /** What a static look at its root file system finds; a fault when it cannot be read. */
+  lint(golden: GoldenManifest): Promise<readonly RootfsFinding[]>;
   goldens(): Promise<readonly GoldenManifest[]>;
 }

@@ -1,6 +1,6 @@
 import { command, exitCodes, UsageError } from '../../command.ts';
 import { loadRootfsLint } from '../../daemon-face.ts';
-import { findingLines } from '../../rootfs-page.ts';
+import { findingLines, lookedAt } from '../../rootfs-page.ts';
 
 export const rootfsLint = command({
   path: ['rootfs', 'lint'],
@@ -23,7 +23,7 @@ export const rootfsLint = command({
     });
     if (!lint.ok) throw faultOfRefusal(lint, path);
     const { findings, image } = lint;
-    await out.answer({ image, findings }, () => findingLines(path, lint, out.style));
+    await out.answer({ image, findings }, () => findingLines(lookedAt(path, lint), findings, out.style));
     return findings.some(({ severity }) => severity === 'error') ? exitCodes.fault : exitCodes.done;
   },
 });
