@@ -73,3 +73,24 @@ export function tellingLines(text: string, comment = '#'): Line[] {
 
 /** More than any configuration file has. */
 export const mostLines = 20_000;
+
+/** A place that was asked for and could not be read. */
+export type Trouble = { path: string; why: string };
+
+/** The same view, and what it could not answer. */
+export function watched(view: ImageView): { view: ImageView; troubles: Trouble[] } {
+  const troubles: Trouble[] = [];
+  const noted = <A extends Look | Listing | Content>(path: string, answer: A): A => {
+    if (answer.is === 'unreadable' && !troubles.some((one) => one.path === path)) troubles.push({ path, why: answer.why });
+    return answer;
+  };
+  return {
+    troubles,
+    view: {
+      stat: (path) => noted(path, view.stat(path)),
+      lstat: (path) => noted(path, view.lstat(path)),
+      list: (path) => noted(path, view.list(path)),
+      read: (path, mostBytes) => noted(path, view.read(path, mostBytes)),
+    },
+  };
+}

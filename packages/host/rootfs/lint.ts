@@ -28,10 +28,10 @@ export async function lintRootfs(inside: TreeInside, context: LintContext): Prom
     words.set(hash, word);
     return word;
   };
-  const { result, troubles } = await lookThrough(inside.tree, (view) => factsOf(view, context, { fileSystem: inside.fileSystem, guess }));
+  const facts = await lookThrough(inside.tree, (view) => factsOf(view, context, { fileSystem: inside.fileSystem, guess }));
   return {
-    findings: findingsOf({ ...result, troubles }, context),
-    image: { keptIn: inside.keptIn, system: result.os.name, init: result.init.kind, fileSystem: inside.fileSystem },
+    findings: findingsOf(facts, context),
+    image: { keptIn: inside.keptIn, system: facts.os.name, init: facts.init.kind, fileSystem: inside.fileSystem },
   };
 }
 

@@ -14,22 +14,18 @@ const mostQuestions = 60_000;
 type Answer = Look | Listing | Content;
 type Question = { fetch: () => Promise<Answer>; keep: (answer: Answer) => void };
 
-export async function lookThrough<T>(tree: Tree, judge: (view: ImageView) => T): Promise<{ result: T; troubles: readonly Trouble[] }> {
+export async function lookThrough<T>(tree: Tree, judge: (view: ImageView) => T): Promise<T> {
   const memory = new Memory(tree);
   for (let round = 0; ; round++) {
     const result = judge(memory);
     const asked = memory.takeQuestions();
-    if (asked.length === 0) return { result, troubles: memory.troubles };
+    if (asked.length === 0) return result;
     if (round >= mostRounds) memory.fetchNoMore();
     for (const { fetch, keep } of asked) keep(await fetch());
   }
 }
 
-/** A place that was asked for and could not be read. */
-export type Trouble = { path: string; why: string };
-
 class Memory implements ImageView {
-  readonly troubles: Trouble[] = [];
   readonly #tree: Tree;
   readonly #answers = new Map<string, Answer>();
   #questions = new Map<string, Question>();
@@ -71,10 +67,7 @@ class Memory implements ImageView {
     if (this.#closed || this.#answers.size + this.#questions.size >= mostQuestions) return unreadable('the image leads on for too long');
     this.#questions.set(key, {
       fetch,
-      keep: (answer) => {
-        this.#answers.set(key, answer);
-        if (answer.is === 'unreadable') this.troubles.push({ path, why: answer.why });
-      },
+      keep: (answer) => void this.#answers.set(key, answer),
     });
     return { is: 'absent', path, loop: false };
   }

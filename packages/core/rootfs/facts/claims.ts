@@ -3,7 +3,10 @@
  *
  * systemd-networkd, when it takes an interface, drops what it did not configure itself: address and default route are gone, without a word.
  * KeepConfiguration=static keeps the address and loses the default route; KeepConfiguration=yes keeps both. An address of its own stays
- * when it is the leased one. (All five seen on guests with systemd 252.)
+ * when it is the leased one. (All seen on guests with systemd 252.)
+ *
+ * NetworkManager makes no claim: it takes an interface that has an address for configured by somebody else and leaves it alone, whatever its
+ * profiles say (seen with 1.42, with none, with a DHCP and with a static profile).
  */
 import type { LintContext, IpLease } from '../context.ts';
 import type { NetworkFacts } from './network.ts';
@@ -26,11 +29,10 @@ export type Claim = {
 };
 
 export function claimsOf(network: NetworkFacts, context: LintContext): Claim[] {
-  const { networkd, ifupdown, networkManager, others } = network;
+  const { networkd, ifupdown, others } = network;
   return [
     ...networkd.files.filter((file) => !file.unmanaged && file.from !== 'network-generator').map((file) => networkdClaim(file, context)),
     ...(ifupdown.runs ? ifupdownClaims(ifupdown, context) : []),
-    ...(networkManager.runs && !networkManager.unmanaged ? managerClaims(networkManager, context) : []),
     ...others.map(({ by, path, line }): Claim => ({
       by,
       path,
@@ -94,17 +96,4 @@ function ifupdownClaims({ auto, stanzas, client }: NetworkFacts['ifupdown'], { l
 /** udhcpc's script begins by taking every address away (`deconfig`); dhclient touches none before it has a lease. */
 function clientOutcome(client: NetworkFacts['ifupdown']['client']): Outcome {
   return client === 'udhcpc' ? 'address-lost' : client === 'dhclient' ? 'kept' : 'unknown';
-}
-
-function managerClaims({ connections }: NetworkFacts['networkManager'], { lease }: LintContext): Claim[] {
-  return connections.map(({ path, line, method, addresses }) => ({
-    by: 'NetworkManager',
-    path,
-    line,
-    sure: true,
-    dhcp: method === 'auto',
-    addresses,
-    outcome: lease === null ? 'kept' : 'unknown',
-    collides: false,
-  }));
 }

@@ -1,8 +1,8 @@
 /** Everything that the rules look at, taken from a view of an image in one go. Pure: the same view gives the same facts. */
 import type { LintContext } from '../context.ts';
 import { argOf } from '../context.ts';
-import { namesIn } from '../view.ts';
-import type { ImageView } from '../view.ts';
+import { namesIn, watched } from '../view.ts';
+import type { ImageView, Trouble } from '../view.ts';
 import { accountsOf, sshOf } from './accounts.ts';
 import type { Account, Ssh } from './accounts.ts';
 import { claimsOf } from './claims.ts';
@@ -19,6 +19,8 @@ import { listeningOf } from './listeners.ts';
 import type { Listening } from './listeners.ts';
 import { namesOf } from './interface-names.ts';
 import type { InterfaceNames } from './interface-names.ts';
+import { netplanOf } from './netplan.ts';
+import type { Netplan } from './netplan.ts';
 import { networkOf } from './network.ts';
 import type { NetworkFacts } from './network.ts';
 import { onlineOf } from './online.ts';
@@ -50,7 +52,7 @@ export type FileSystemFacts = {
 export type ImageFacts = {
   fileSystem: FileSystemFacts | null;
   /** places that were asked for and could not be read */
-  troubles: readonly { path: string; why: string }[];
+  troubles: readonly Trouble[];
   os: OsRelease;
   mountPointsMissing: readonly string[];
   init: Init;
@@ -78,16 +80,18 @@ export type ImageFacts = {
 /** What only the host can tell: of the file system, and which word a password hash is made from. */
 export type Beside = { fileSystem: FileSystemFacts | null; guess: (hash: string) => string | null };
 
-export function factsOf(view: ImageView, context: LintContext, beside: Beside): ImageFacts {
+export function factsOf(given: ImageView, context: LintContext, beside: Beside): ImageFacts {
+  const { view, troubles } = watched(given);
   const init = initOf(view, context);
-  const systemd = init.kind === 'systemd' ? systemdOf(view, context) : null;
+  const netplan = netplanOf(view, context);
+  const systemd = init.kind === 'systemd' ? systemdOf(view, context, netplan) : null;
   const boot = systemd?.boot ?? null;
   const listening = listeningOf(view, systemd?.files ?? null, boot, init);
-  const network = networkOf(view, context, init, boot, listening.speeches);
+  const network = networkOf(view, context, { init, boot, netplan, speeches: listening.speeches });
   const accounts = accountsOf(view);
   return {
     fileSystem: beside.fileSystem,
-    troubles: [],
+    troubles,
     os: osReleaseOf(view),
     mountPointsMissing: ['/dev', '/proc', '/sys', '/run', '/tmp'].filter((path) => view.stat(path).is === 'absent'),
     init,
@@ -98,7 +102,7 @@ export function factsOf(view: ImageView, context: LintContext, beside: Beside): 
     network,
     claims: claimsOf(network, context),
     names: namesOf(view, context, network, boot),
-    online: boot === null ? { stuck: null, waiting: [] } : onlineOf(network, boot),
+    online: boot === null ? { stuck: null, waiting: [] } : onlineOf(network, context, boot),
     listening,
     console: consoleLoginOf(view, context, init, systemd),
     fstab: fstabOf(view),
@@ -110,10 +114,14 @@ export function factsOf(view: ImageView, context: LintContext, beside: Beside): 
   };
 }
 
-function systemdOf(view: ImageView, context: LintContext): { files: UnitFiles; boot: Boot; firstBoot: readonly Pulled[] } {
+function systemdOf(
+  view: ImageView,
+  context: LintContext,
+  netplan: Netplan,
+): { files: UnitFiles; boot: Boot; firstBoot: readonly Pulled[] } {
   const files = new UnitFiles(view);
   const firstBoot = enabledAtFirstBoot(files, view);
-  return { files, firstBoot, boot: bootOf(files, view, argOf(context, 'systemd.unit'), firstBoot) };
+  return { files, firstBoot, boot: bootOf(files, view, argOf(context, 'systemd.unit'), [...firstBoot, ...netplan.enables]) };
 }
 
 function orNothing(name: string, word: string | null): [string, string][] {

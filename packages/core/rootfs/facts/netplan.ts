@@ -8,6 +8,7 @@ import { isThere, namesIn, textOf } from '../view.ts';
 import type { ImageView } from '../view.ts';
 import { matchesGlob } from './glob.ts';
 import type { Certainty, NetworkFile } from './networkd.ts';
+import type { Pulled } from './started.ts';
 import { parseYaml, textUnder, under, yes } from './yaml.ts';
 import type { Yaml } from './yaml.ts';
 
@@ -17,14 +18,19 @@ export type Netplan = {
   renderer: 'networkd' | 'NetworkManager';
   /** definitions for networkd that may take the interface */
   files: readonly NetworkFile[];
-  /** any definition for networkd: it will be started */
-  startsNetworkd: boolean;
+  /** units that its generator enables */
+  enables: readonly Pulled[];
   /** files that are not understood here */
   unclear: readonly string[];
 };
 
 const FOLDERS = ['/lib/netplan', '/usr/lib/netplan', '/etc/netplan'];
 const GENERATORS = ['/usr/lib/systemd/system-generators/netplan', '/lib/systemd/system-generators/netplan'];
+const ENABLED = ['systemd-networkd.service', 'systemd-networkd-wait-online.service'].map((name): Pulled => ({
+  name,
+  by: 'netplan',
+  path: '/etc/netplan',
+}));
 const KINDS = ['ethernets', 'bridges', 'bonds', 'vlans', 'wifis', 'tunnels', 'dummy-devices'];
 
 export function netplanOf(view: ImageView, context: LintContext): Netplan {
@@ -43,11 +49,12 @@ export function netplanOf(view: ImageView, context: LintContext): Netplan {
   const renderer = documents.map(({ yaml }) => textUnder(yaml, 'network', 'renderer')?.text).findLast((word) => word !== undefined);
   const forNetworkd = renderer !== 'NetworkManager';
   const defined = documents.some(({ yaml }) => KINDS.some((kind) => under(yaml, 'network', kind)?.is === 'map'));
+  const present = GENERATORS.some((path) => isThere(view, path));
   return {
-    present: GENERATORS.some((path) => isThere(view, path)),
+    present,
     renderer: forNetworkd ? 'networkd' : 'NetworkManager',
     files: documents.flatMap(({ path, yaml }) => ethernets(path, under(yaml, 'network', 'ethernets'), context)),
-    startsNetworkd: forNetworkd && defined,
+    enables: present && forNetworkd && defined ? ENABLED : [],
     unclear,
   };
 }

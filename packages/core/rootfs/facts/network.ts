@@ -11,7 +11,6 @@ import type { CloudInit } from './cloud-init.ts';
 import { ifupdownOf } from './ifupdown.ts';
 import type { Ifupdown } from './ifupdown.ts';
 import type { Init } from './init.ts';
-import { netplanOf } from './netplan.ts';
 import type { Netplan } from './netplan.ts';
 import { networkManagerOf } from './network-manager.ts';
 import type { NetworkManager } from './network-manager.ts';
@@ -23,7 +22,6 @@ import type { Boot } from './started.ts';
 export type NetworkFacts = {
   /** .network files that systemd-networkd will take, or may; empty when it does not run */
   networkd: { runs: boolean; files: readonly NetworkFile[] };
-  netplan: Netplan;
   ifupdown: Ifupdown & { runs: boolean; client: 'dhclient' | 'udhcpc' | 'dhcpcd' | null };
   networkManager: NetworkManager & { runs: boolean };
   cloudInit: CloudInit & { runs: boolean };
@@ -33,18 +31,18 @@ export type NetworkFacts = {
   resolvTarget: string | null;
 };
 
-export function networkOf(view: ImageView, context: LintContext, init: Init, boot: Boot | null, speeches: readonly Speech[]): NetworkFacts {
+/** What was found before, and bears on the network. */
+type Known = { init: Init; boot: Boot | null; netplan: Netplan; speeches: readonly Speech[] };
+
+export function networkOf(view: ImageView, context: LintContext, { init, boot, netplan, speeches }: Known): NetworkFacts {
   const runs = (unit: string): boolean => boot?.started.has(unit) === true;
-  const netplan = netplanOf(view, context);
-  const fromNetplan = netplan.present && netplan.startsNetworkd && boot !== null;
-  const networkdRuns = runs('systemd-networkd.service') || fromNetplan;
+  const networkdRuns = runs('systemd-networkd.service');
   const generated = [
     ...(netplan.present && netplan.renderer === 'networkd' ? netplan.files : []),
     ...fromCommandLine(view, context, runs('systemd-network-generator.service')),
   ];
   return {
     networkd: { runs: networkdRuns, files: networkdRuns ? networkFilesFor(view, context, generated) : [] },
-    netplan,
     ifupdown: { ...ifupdownOf(view), runs: ifupRuns(init, boot, speeches), client: clientOf(view) },
     networkManager: { ...networkManagerOf(view, context), runs: runs('NetworkManager.service') },
     cloudInit: cloudInitFacts(view, boot),

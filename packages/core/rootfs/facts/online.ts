@@ -2,6 +2,7 @@
  * Who waits for network-online.target, and whether it is ever reached. Pure.
  * Source: systemd.special(7); systemd-networkd-wait-online.service(8): it gives up after 120 s, and Wants= then goes on.
  */
+import type { LintContext } from '../context.ts';
 import type { NetworkFacts } from './network.ts';
 import type { Boot } from './started.ts';
 import { lastOf, wordsOf } from './ini.ts';
@@ -16,8 +17,9 @@ export type Online = {
 const TARGET = 'network-online.target';
 const NETWORKD_WAIT = 'systemd-networkd-wait-online.service';
 
-export function onlineOf(network: NetworkFacts, boot: Boot): Online {
-  if (!boot.started.has(TARGET)) return { stuck: null, waiting: [] };
+export function onlineOf(network: NetworkFacts, { lease }: LintContext, boot: Boot): Online {
+  // Where ip= sets no address, the network may have a DHCP server: nothing is known of it.
+  if (!boot.started.has(TARGET) || lease === null) return { stuck: null, waiting: [] };
   const waiting = [...boot.started.values()]
     .filter(
       ({ unit, later }) =>

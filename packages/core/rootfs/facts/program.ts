@@ -2,7 +2,7 @@
  * Whether the kernel can execute a file of the image, and what it needs for that. Pure; any bytes give an answer.
  * Source: the kernel's fs/binfmt_elf.c and fs/binfmt_script.c; ELF by the System V ABI.
  */
-import type { ImageView, Look } from '../view.ts';
+import type { ImageView } from '../view.ts';
 
 export type Program =
   /** `path`: where the way ended */
@@ -17,7 +17,7 @@ export type Program =
       /** of an ELF file, as people call it */
       machine: string | null;
       /** the interpreter of a script, the dynamic loader of an ELF file; null: it needs none */
-      needs: { path: string; look: Look; program: Program | null } | null;
+      needs: { path: string; program: Program } | null;
     };
 
 export const OUR_MACHINE = 'x86-64';
@@ -53,16 +53,22 @@ export function programAt(view: ImageView, path: string, depth = 0): Program {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes.length >= 20 && data.getUint32(0) === 0x7f454c46) {
     const elf = readElf(data);
-    return { ...base, form: 'elf', machine: elf.machine, needs: elf.loader === null ? null : needed(view, elf.loader, mostInterpreters) };
+    return {
+      ...base,
+      form: 'elf',
+      machine: elf.machine,
+      needs: elf.loader === null || depth >= mostInterpreters ? null : needed(view, elf.loader, mostInterpreters),
+    };
   }
   const line = new TextDecoder('latin1').decode(bytes.subarray(0, scriptLine)).split('\n', 1)[0] ?? '';
   const interpreter = /^#![ \t]*(\S+)/.exec(line)?.[1];
   if (interpreter === undefined) return { ...base, form: 'other' };
+  if (depth >= mostInterpreters) return { ...base, form: 'script' };
   return { ...base, form: 'script', needs: needed(view, interpreter, depth + 1) };
 }
 
-function needed(view: ImageView, path: string, depth: number): { path: string; look: Look; program: Program | null } {
-  return { path, look: view.stat(path), program: depth > mostInterpreters - 1 ? null : programAt(view, path, depth) };
+function needed(view: ImageView, path: string, depth: number): { path: string; program: Program } {
+  return { path, program: programAt(view, path, depth) };
 }
 
 function readElf(data: DataView): { machine: string; loader: string | null } {
@@ -113,7 +119,7 @@ function obstacleThere(program: Extract<Program, { is: 'there' }>): { what: stri
   if (form === 'other') return { what: `${path} is neither a program nor a script that begins with #!`, error: -8 };
   if (needs === null) return null;
   const role = form === 'elf' ? 'the loader' : 'the interpreter';
-  if (needs.look.is === 'absent') return { what: `${role} of ${path}, ${needs.path}, is not there`, error: -2 };
-  const inner = needs.program === null || needs.look.is !== 'there' ? null : obstacle(needs.program);
+  if (needs.program.is === 'absent') return { what: `${role} of ${path}, ${needs.path}, is not there`, error: -2 };
+  const inner = obstacle(needs.program);
   return inner === null ? null : { what: `${role} of ${path} cannot be started: ${inner.what}`, error: inner.error };
 }

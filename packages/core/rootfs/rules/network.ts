@@ -111,10 +111,27 @@ export const networkRules: readonly Rule[] = [
     fix: 'Remove the request, or give the lease statically.',
     predicts: 'Starting networking.service, and about a minute of silence',
     refutes: null,
-    look: ({ claims }) =>
+    look: ({ claims }, { lease }) =>
       claims
-        .filter((claim) => claim.dhcp && claim.outcome === 'kept')
+        .filter((claim) => lease !== null && claim.dhcp && claim.outcome === 'kept')
         .map((claim) => ({ path: claim.path, line: claim.line, what: `${says(claim)}, which no server answers.` })),
+  },
+  {
+    id: 'net.profile-unused',
+    severity: 'note',
+    finds: 'a profile of NetworkManager is for the interface that ip= configures',
+    why: 'NetworkManager finds the interface configured by somebody else and leaves it alone: what the profile says does not happen.',
+    fix: 'Remove the profile; or leave ip= out, where NetworkManager is meant to configure the guest.',
+    predicts: 'In the guest nmcli shows the interface as "connected (externally)"',
+    refutes: null,
+    look: ({ network: { networkManager } }, { lease }) =>
+      lease === null || !networkManager.runs || networkManager.unmanaged
+        ? []
+        : networkManager.connections.map(({ path, line, method, addresses }) => ({
+            path,
+            line,
+            what: `A profile of NetworkManager asks for ${addresses[0] ?? `method ${method}`}, which has no effect beside ip=.`,
+          })),
   },
   {
     id: 'net.cloud-init',
