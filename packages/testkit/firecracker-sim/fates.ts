@@ -10,6 +10,7 @@ export const fateNames = {
   'guest-powers-off': 'x86 has no power device: the guest halts and the process lives on',
   'guest-hangs': 'the console stops after the kernel banner',
   'guest-without-root': 'VFS: Cannot open root device, then a panic as with guest-panics',
+  'hangs-at-end': 'as after a request that came while the guest ended: the process lives on, and answers nothing any more',
   'guest-ignores-keys': 'SendCtrlAltDel is answered 204 and has no effect',
   // The process; facts §1.6.
   seccomp: 'SIGSYS is caught: exit 148 after the line of the log; the argument is the call number',

@@ -281,7 +281,7 @@ async function serve(
     maxPayload,
     async handle(request) {
       calls += 1;
-      if (fates.has('api-mute')) await forever();
+      if (fates.has('api-mute') || vmm.isStuck) await forever();
       if (slow !== null) await new Promise((resolve) => setTimeout(resolve, slow));
       if (fromConfig && vmm.state === 'Not started') {
         asked.waiting += 1;
@@ -390,6 +390,11 @@ function end(vmm: Vmm, how: GuestEnd, withApi: boolean): void {
     logger.say('error', 'fc_vcpu 0', 'Unexpected exit reason on vcpu run: Shutdown');
   } else if (triple) logger.say('info', 'fc_vcpu 0', 'Received KVM_EXIT_SHUTDOWN signal');
   if (!triple) metrics.count('i8042', 'reset_count');
+  if (vmm.parts.fates.has('hangs-at-end')) {
+    logger.say('info', 'main', 'Vmm is stopping.');
+    vmm.isStuck = true;
+    return;
+  }
   stopping(vmm);
   vmm.flushMetrics();
   if (fails) stopWith(vmm, withApi);

@@ -8,6 +8,7 @@ import type { SimVersion } from './versions.ts';
 export { fateNames, type Fate, type FateName } from './fates.ts';
 export { atLeast, has, isSimVersion, oneOfEachMinor, simVersions, snapshotFormat, type SimVersion } from './versions.ts';
 export { defaultBootArgs } from './boot.ts';
+export { whyNoGuest } from './guest-probe.ts';
 
 const program = fileURLToPath(new URL('main.ts', import.meta.url));
 

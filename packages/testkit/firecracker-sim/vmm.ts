@@ -34,6 +34,8 @@ export class Vmm implements VmmFace {
   /** the line that the kernel got */
   line = '';
   vsockHangs = false;
+  /** it will neither answer nor end */
+  isStuck = false;
   #bootPath = false;
   #runtime: Runtime | null = null;
 

@@ -84,6 +84,15 @@ describe('ends, told apart', () => {
     expect(await ended(started)).toMatchObject({ is: 'ended', hint: expect.stringMatching(hint) as string, refused: false });
   });
 
+  test('one that hangs at its end has ended, and is ended', async () => {
+    const started = await launched(opened(simulated('1.16.1', bare, { fates: ['guest-reboots', 'hangs-at-end'] })));
+    const { vmm, boot, folder } = started;
+    expect(await ended(started)).toMatchObject({ hint: 'Firecracker hangs at its end: the guest rebooted', refused: false });
+    expect((await vmm.inventory()).map(({ owner }) => owner)).toEqual([boot]);
+    expect(await vmm.end(boot, folder, never)).toEqual({ is: 'done' });
+    expect(await vmm.inventory()).toEqual([]);
+  });
+
   test('looks while a VM is made do not hide why it could not be', async () => {
     const started = await launched(opened(simulated('1.16.1', bare, { fates: ['builds-slowly=500', 'start-fails'] })));
     expect(await ended(started)).toMatchObject({
@@ -93,28 +102,25 @@ describe('ends, told apart', () => {
   });
 
   test('what the host is to blame for: no program, a bad argument, no disk', async () => {
-    const one = await launched(opened(simulated('1.16.1', bare)), (plan) => ({
-      ...plan,
-      argv: ['/no/such/firecracker', ...plan.argv.slice(1)],
-    }));
+    const one = await launched(opened(simulated('1.16.1', bare)), {
+      plan: (plan) => ({ ...plan, argv: ['/no/such/firecracker', ...plan.argv.slice(1)] }),
+    });
     expect(await ended(one)).toMatchObject({ refused: true, hint: expect.stringContaining('/no/such/firecracker') as string });
-    const two = await launched(opened(simulated('1.12.1', bare)), (plan) => ({ ...plan, argv: [...plan.argv, '--enable-pci'] }));
+    const two = await launched(opened(simulated('1.12.1', bare)), { plan: (plan) => ({ ...plan, argv: [...plan.argv, '--enable-pci'] }) });
     expect(await ended(two)).toMatchObject({
       refused: true,
       hint: expect.stringMatching(/exit code 153: its arguments are wrong.*enable-pci/) as string,
     });
-    const three = await launched(opened(simulated('1.16.1', bare)), (plan) => ({
-      ...plan,
-      files: plan.files.map((file) => ({ ...file, text: file.text.replaceAll('.qcow2', '.gone') })),
-    }));
+    const three = await launched(opened(simulated('1.16.1', bare)), {
+      plan: (plan) => ({ ...plan, files: plan.files.map((file) => ({ ...file, text: file.text.replaceAll('.qcow2', '.gone') })) }),
+    });
     expect(await ended(three)).toMatchObject({ refused: true, hint: expect.stringMatching(/cannot make this VM.*No such file/) as string });
   });
 
   test.skipIf((noRoot || noCgroups()) !== false)('a jailer that refuses', async () => {
-    const started = await launched(opened(simulated('1.9.1', { jailed: true, by: 'cgroup' })), (plan) => ({
-      ...plan,
-      argv: plan.argv.map((word) => (word === 'no-file=2048' ? 'no-such=1' : word)),
-    }));
+    const started = await launched(opened(simulated('1.9.1', { jailed: true, by: 'cgroup' })), {
+      plan: (plan) => ({ ...plan, argv: plan.argv.map((word) => (word === 'no-file=2048' ? 'no-such=1' : word)) }),
+    });
     expect(await ended(started)).toMatchObject({ refused: true, hint: expect.stringMatching(/before it began.*no-such/) as string });
   });
 });
@@ -192,7 +198,7 @@ describe.skipIf((noRoot || noCgroups()) !== false)(`in the jail${skipped(noRoot 
     expect((await b.driver().inventory()).map(({ owner }) => owner)).toEqual([boot, other].toSorted());
     expect(await b.driver().end(other, join(b.state, 'boots', other), never)).toEqual({ is: 'done' });
     writeFileSync(join(half, 'config.json'), '{ "half":');
-    const started = await launched(b, undefined, aBoot(b, boot));
+    const started = await launched(b, { at: aBoot(b, boot) });
     await eventually(() => started.vmm.ask(boot, started.folder));
     expect(await b.driver().end(boot, started.folder, never)).toEqual({ is: 'done' });
     expect(await b.driver().inventory()).toEqual([]);

@@ -17,7 +17,7 @@ import { headOf, tailOf } from '../last-words.ts';
 import type { LaunchOrder, LaunchPlan, Vmm, VmmAbility, VmmSight } from '../vmm.ts';
 import type { Answer } from './answers.ts';
 import { FirecrackerClient } from './client.ts';
-import { saysStarted, whyEnded, type End } from './exit.ts';
+import { saysStarted, saysStopping, whyEnded, whyStuck, type End, type Traces } from './exit.ts';
 import { absentJail, ensureFiles, findJail, jailedBoots } from './jail.ts';
 import { addMetrics, metricsIn, type Metrics } from './metrics.ts';
 import { firecrackerFile } from './config.ts';
@@ -26,6 +26,8 @@ import { instanceIdOf, planFirecracker, type FirecrackerHost } from './plan.ts';
 /** A healthy API answers in 1 ms; one that shares two cores with many others may need a hundred times that. */
 const LOOK_DEADLINE_MS = 1_000;
 const COMMAND_DEADLINE_MS = 3_000;
+/** From its guest's end to its own it takes some 50 ms; one that has not come to it after so long never will (exit.ts, whyStuck). */
+const STUCK_MS = 2_000;
 /** Up to the line which says that the VM runs it logs a handful. */
 const HEAD_BYTES = 16 * 1024;
 /** Of each of log, errors, console: where an end is explained. */
@@ -47,6 +49,8 @@ export class FirecrackerVmm implements Vmm {
   readonly #units: Units;
   /** Firecracker serves one request at a time and ten connections: those of this process queue here. */
   readonly #queue = new KeyedQueue();
+  /** since when a look has seen it end, by the clock of performance.now() */
+  readonly #stopping = new Map<BootId, number>();
 
   constructor(parts: { host: FirecrackerHost; units: Units }) {
     const { jailer } = parts.host;
@@ -78,7 +82,9 @@ export class FirecrackerVmm implements Vmm {
     if (answer.is === 'ok') return { is: 'alive', paused: answer.value.state === 'Paused' };
     // It has not opened its socket yet, it is busy with something long, or it has ended since the first look.
     const now = await this.#units.look(boot, folder);
-    return now.is === 'ended' ? await this.#ended(boot, folder, now.exit) : { is: 'alive', paused: false };
+    if (now.is === 'ended') return await this.#ended(boot, folder, now.exit);
+    if (await this.#isStuck(boot, folder)) return { is: 'ended', ...sightOf(whyStuck(await remainsOf(folder))) };
+    return { is: 'alive', paused: false };
   }
 
   async ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null> {
@@ -114,12 +120,13 @@ export class FirecrackerVmm implements Vmm {
 
   async end(boot: BootId, folder: string, signal: AbortSignal): Promise<StepOutcome> {
     const outcome = await this.#units.end(boot, folder, signal);
+    this.#stopping.delete(boot);
     if (outcome.is === 'done' && this.#host.jailer !== null) await absentJail(this.#host.jailer.base, boot);
     return outcome;
   }
 
   async agentOf(boot: BootId, folder: string): Promise<GuestTarget> {
-    const { folder: at, name } = await this.#socketOf(boot, folder, 'vsock');
+    const { folder: at, name } = await this.socketOf(boot, folder, 'vsock');
     return { is: 'vsock', path: join(at, name) };
   }
 
@@ -130,19 +137,20 @@ export class FirecrackerVmm implements Vmm {
   }
 
   /** Where a socket of a boot lies on the host: the API's, or that on which the host connects to the guest by vsock. */
-  async #socketOf(boot: BootId, folder: string, which: 'api' | 'vsock'): Promise<SocketPlace> {
+  async socketOf(boot: BootId, folder: string, which: 'api' | 'vsock'): Promise<SocketPlace> {
     const jail = this.#host.jailer === null ? null : await findJail(this.#host.jailer.base, boot);
     return { folder: jail ?? folder, name: firecrackerFile[which] };
   }
 
   /**
    * A short conversation: connections that idle would be missing to others. Not before its VM runs: a request that waits while it is made
-   * turns a start that fails into a panic, and what was wrong is said by nobody (exit.ts).
+   * turns a start that fails into a panic, and what was wrong is said by nobody. Not when its guest has ended: a request then makes it hang
+   * (exit.ts).
    */
   async #talk<T>(boot: BootId, folder: string, use: (client: FirecrackerClient) => Promise<Answer<T>>): Promise<Answer<T>> {
     return await this.#queue.run(boot, async () => {
-      if (!(await runs(folder))) return { is: 'gone', why: 'its VM does not run yet' };
-      const client = new FirecrackerClient({ place: await this.#socketOf(boot, folder, 'api'), version: this.#host.version });
+      if (!(await runs(folder))) return { is: 'gone', why: 'its VM does not run' };
+      const client = new FirecrackerClient({ place: await this.socketOf(boot, folder, 'api'), version: this.#host.version });
       try {
         return await use(client);
       } finally {
@@ -151,34 +159,46 @@ export class FirecrackerVmm implements Vmm {
     });
   }
 
-  async #ended(boot: BootId, folder: string, exit: UnitExit | null): Promise<VmmSight> {
-    const { hint, refused } = await endOf(folder, exit, this.#units.ranOutOfMemory(boot));
-    return { is: 'ended', hint, refused };
+  /** Only how long it was seen to be ending is remembered: a new driver waits again. */
+  async #isStuck(boot: BootId, folder: string): Promise<boolean> {
+    if (!(await stops(folder))) return false;
+    const since = this.#stopping.get(boot) ?? performance.now();
+    this.#stopping.set(boot, since);
+    return performance.now() - since > STUCK_MS;
   }
+
+  async #ended(boot: BootId, folder: string, exit: UnitExit | null): Promise<VmmSight> {
+    return { is: 'ended', ...sightOf(await endOf(folder, exit, this.#units.ranOutOfMemory(boot))) };
+  }
+}
+
+function sightOf({ hint, refused }: End): { hint: string; refused: boolean } {
+  return { hint, refused };
 }
 
 /** The console is asked as well, because a full disk swallows lines of the log. */
 async function runs(folder: string): Promise<boolean> {
-  return (
-    saysStarted(await headOf(join(folder, firecrackerFile.log), HEAD_BYTES)) ||
-    ((await sizeIfThere(join(folder, bootFile.console))) ?? 0) > 0
-  );
+  if (await stops(folder)) return false;
+  return saysStarted(await headOf(join(folder, firecrackerFile.log), HEAD_BYTES)) || (await consoleBytes(folder)) > 0;
+}
+
+async function stops(folder: string): Promise<boolean> {
+  return saysStopping(await tailOf(join(folder, firecrackerFile.log), TAIL_BYTES));
+}
+
+async function consoleBytes(folder: string): Promise<number> {
+  return (await sizeIfThere(join(folder, bootFile.console))) ?? 0;
 }
 
 /** Why the VMM of this folder ended, from what it left there. */
 export async function endOf(folder: string, exit: UnitExit | null, ranOutOfMemory: boolean): Promise<End> {
+  return whyEnded({ ...(await remainsOf(folder)), status: statusOf(exit), onRequest: exit?.onRequest === true, ranOutOfMemory });
+}
+
+async function remainsOf(folder: string): Promise<Traces> {
   const tail = (name: string): Promise<string> => tailOf(join(folder, name), TAIL_BYTES);
   const [log, errors, console] = await Promise.all([tail(firecrackerFile.log), tail(bootFile.vmmLog), tail(bootFile.console)]);
-  return whyEnded({
-    status: statusOf(exit),
-    onRequest: exit?.onRequest === true,
-    ranOutOfMemory,
-    log,
-    errors,
-    console,
-    consoleBytes: (await sizeIfThere(join(folder, bootFile.console))) ?? 0,
-    metrics: await metricsOf(folder),
-  });
+  return { log, errors, console, consoleBytes: await consoleBytes(folder), metrics: await metricsOf(folder) };
 }
 
 /** As the keeper wrote it: for the codes of Firecracker above 128 the signal that they look like is undone. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { whyEnded, type EndKind, type Remains } from './exit.ts';
+import { whyEnded, whyStuck, type EndKind, type Remains } from './exit.ts';
 
 const began = '2024-09-02T10:11:12.123456789 [boot-1:main:INFO] Running Firecracker v1.9.1\n';
 const started = `${began}2024-09-02T10:11:12.2 [boot-1:main:INFO] Successfully started microvm that was configured from one single json\n`;
@@ -245,6 +245,14 @@ describe('ends', () => {
       if (refused) expect(['no-program', 'bad-arguments', 'bad-configuration']).toContain(kind);
     }
   });
+});
+
+test('one that hangs at its end is told by its console and its log', () => {
+  const stuck = (changes: Partial<Remains>): string => whyStuck(remains(changes)).hint;
+  expect(stuck(said(restart))).toBe('Firecracker hangs at its end: the guest rebooted');
+  expect(stuck(said('Kernel panic - not syncing: x\r\n'))).toMatch(/^Firecracker hangs at its end: the guest kernel panicked: .*x$/);
+  expect(stuck({ log: shutdown1_15 })).toMatch(/^Firecracker hangs at its end: .*triple fault/);
+  expect(stuck({})).toBe('Firecracker hangs at its end: the guest rebooted or powered off');
 });
 
 test('no bytes that a guest or a VMM leaves make it throw, or make a long or dirty sentence', () => {

@@ -30,12 +30,8 @@ export type EndKind =
 /** `refused`: it gave up by its own word before the guest ran, so trying again without a change is useless. */
 export type End = { kind: EndKind; hint: string; refused: boolean };
 
-export type Remains = {
-  /** as a shell sees it: an exit code, or 128 + N for signal N; null when nobody was left to see it */
-  status: number | null;
-  onRequest: boolean;
-  /** the kernel killed in its cgroup because its memory was used up */
-  ranOutOfMemory: boolean;
+/** What it left in the folder of its boot. */
+export type Traces = {
   /** the ends of its log, of standard error, and of the console */
   log: string;
   errors: string;
@@ -43,6 +39,14 @@ export type Remains = {
   consoleBytes: number;
   /** all lines added up */
   metrics: Metrics | null;
+};
+
+export type Remains = Traces & {
+  /** as a shell sees it: an exit code, or 128 + N for signal N; null when nobody was left to see it */
+  status: number | null;
+  onRequest: boolean;
+  /** the kernel killed in its cgroup because its memory was used up */
+  ranOutOfMemory: boolean;
 };
 
 /**
@@ -128,19 +132,29 @@ export function saysStarted(log: string): boolean {
   return log.includes('Successfully started microvm');
 }
 
+/** Whether it has begun to end: from here on it must not be asked anything (driver.ts). */
+export function saysStopping(log: string): boolean {
+  return log.includes('Vmm is stopping.');
+}
+
+/**
+ * Why it began to end, of one that never comes to it. A request that arrives in the moment in which its guest ends is answered by nobody; the
+ * thread of the API waits for that answer, and the first thread for the thread (api_server/mod.rs, api_server_adapter.rs; seen in 1.9.1 to
+ * 1.16.1).
+ */
+export function whyStuck(traces: Traces): End {
+  return endOfGuest({ ...traces, status: null, onRequest: false, ranOutOfMemory: false });
+}
+
 /** The guest ended it: by a reset, which is 0, or by a triple fault, which is 0 up to 1.14 and 1 from 1.15 on. The console says why it did. */
 function endOfGuest(remains: Remains): End {
-  const says = (kind: EndKind, what: string): End => ({
-    kind,
-    hint: `Firecracker ended with exit code ${remains.status}: ${what}`,
-    refused: false,
-  });
+  const how = remains.status === null ? 'hangs at its end' : `ended with exit code ${remains.status}`;
+  const says = (kind: EndKind, what: string): End => ({ kind, hint: `Firecracker ${how}: ${what}`, refused: false });
   const panic = panicIn(remains.console);
   if (panic !== null) return says('guest-panicked', `the guest kernel panicked: ${panic}`);
   const goodbye = goodbyeIn(remains.console);
   if (goodbye !== null) return says('guest-ended', `the guest ${goodbye}`);
-  if (tripleFault(remains))
-    return end('triple-fault', `with exit code ${remains.status}: the guest’s processor gave up (triple fault)`, remains, false);
+  if (tripleFault(remains)) return says('triple-fault', withWords('the guest’s processor gave up (triple fault)', remains));
   return says('guest-ended', 'the guest asked for a reset, and its console does not say why');
 }
 
@@ -216,8 +230,12 @@ function goodbyeIn(console: string): string | null {
 
 /** With its last words: of the log the sentences of its errors, which say what its `Error: …` on standard error says for programmers. */
 function end(kind: EndKind, says: string, remains: Remains, refused: boolean): End {
-  const words = kind === 'on-request' ? '' : sentences(remains);
-  return { kind, hint: `Firecracker ended ${says}${words === '' ? '' : `: ${words}`}`, refused };
+  return { kind, hint: `Firecracker ended ${kind === 'on-request' ? says : withWords(says, remains)}`, refused };
+}
+
+function withWords(says: string, remains: Remains): string {
+  const words = sentences(remains);
+  return words === '' ? says : `${says}: ${words}`;
 }
 
 function sentences(remains: Remains): string {

@@ -10,7 +10,7 @@ import type { VmmBench } from '@linstock/testkit/vmm-suite';
 import { Units } from '../../tools/units.ts';
 import { FirecrackerVmm } from '../firecracker/driver.ts';
 import { parseVersion, versionIn } from '../firecracker/versions.ts';
-import type { LaunchPlan } from '../vmm.ts';
+import type { LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { bench, noCgroups } from './benches.ts';
 
 export type Way = { jailed: boolean; by: 'cgroup' | 'mark'; pidNamespace?: boolean; bootArgs?: readonly string[] };
@@ -84,14 +84,18 @@ export function firecrackerBench(binaries: Binaries, way: Way, tools: string | n
 
 export type Launched = { bench: FirecrackerBench; vmm: FirecrackerVmm; boot: BootId; folder: string; plan: LaunchPlan };
 
-/** One boot of the good kernel; `change` makes something else of its plan. */
-export async function launched(
-  bench: FirecrackerBench,
-  change: (plan: LaunchPlan) => LaunchPlan = (plan) => plan,
-  { boot, folder } = aBoot(bench),
-): Promise<Launched> {
+export type Changes = {
+  order?: (order: LaunchOrder) => LaunchOrder;
+  plan?: (plan: LaunchPlan) => LaunchPlan;
+  at?: { boot: BootId; folder: string };
+};
+
+/** One boot of the good kernel, or of what the changes make of it. */
+export async function launched(bench: FirecrackerBench, changes: Changes = {}): Promise<Launched> {
+  const { order = (same) => same, plan: changed = (same) => same, at = aBoot(bench) } = changes;
+  const { boot, folder } = at;
   const vmm = bench.vmm();
-  const plan = change(vmm.plan(bench.order(boot, folder, 'good')));
+  const plan = changed(vmm.plan(order(bench.order(boot, folder, 'good'))));
   const outcome = await vmm.launch(plan, folder, new AbortController().signal);
   if (outcome.is !== 'done') throw new Error(`the launch is ${outcome.is}`);
   return { bench, vmm, boot, folder, plan };
