@@ -127,7 +127,7 @@ for (const binaries of found) {
 
       // one of many looks may come in the moment in which it ends, and then it hangs
       test.each([
-        ['a reset', '', 'resets', /: the guest rebooted or powered off$/],
+        ['a reset', '', 'resets', /: the guest asked for a reset, and its console does not say why$/],
         ['a reboot', 'reboot: Restarting system\r\nreboot: machine restart\r\n', 'resets', /: the guest rebooted$/],
         ['a reboot by triple fault', 'reboot: machine restart\r\n', 'triple-faults', /: the guest rebooted$/],
         ['a panic', 'Kernel panic - not syncing: no root\r\n', 'resets', /: the guest kernel panicked: .*no root$/],
