@@ -26,6 +26,7 @@ const prefixes: readonly (readonly [prefix: string, kind: RefusalKind])[] = [
   ['The requested operation is not supported ', 'wrong-phase'],
   ['An error occurred when deserializing the json body of a request', 'malformed'],
   ['Invalid request method and/or path', 'malformed'],
+  ['Unrecognized ', 'malformed'],
   ['API Resource IDs can only contain', 'malformed'],
   ['The id from the path does not match', 'malformed'],
   ['Empty ', 'malformed'],

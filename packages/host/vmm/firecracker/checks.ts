@@ -55,6 +55,12 @@ function wanted(type: FieldType): string {
       return 'a text';
     case 'id':
       return 'an id of letters, digits and _';
+    case 'mac':
+      return 'six pairs of hexadecimal digits with colons between them';
+    case 'ipv4':
+      return 'an IPv4 address';
+    case 'level':
+      return 'Off, Error, Warning, Info, Debug or Trace';
     case 'bool':
       return 'true or false';
     case 'int':
@@ -69,7 +75,13 @@ function wanted(type: FieldType): string {
   }
 }
 
-/** The problems of one value. `null` stands for "absent" where a field may be absent, as serde reads an Option. */
+const formats = {
+  mac: /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i,
+  ipv4: /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/,
+  level: /^(?:off|error|warn|warning|info|debug|trace)$/i,
+} as const;
+
+/** The problems of one value. */
 export function checkValue(version: Version, type: FieldType, value: unknown, at: string): FieldProblem[] {
   const wrong = (kind: 'type' | 'range'): FieldProblem[] => [
     { at, kind, says: `${at === '' ? 'the body' : at} is ${shownValue(value)} and must be ${wanted(type)}`, fix: `Write ${wanted(type)}.` },
@@ -80,6 +92,11 @@ export function checkValue(version: Version, type: FieldType, value: unknown, at
     case 'id':
       if (typeof value !== 'string') return wrong('type');
       return /^\w+$/.test(value) ? [] : wrong('range');
+    case 'mac':
+    case 'ipv4':
+    case 'level':
+      if (typeof value !== 'string') return wrong('type');
+      return formats[type.is].test(value) ? [] : wrong('range');
     case 'bool':
       return typeof value === 'boolean' ? [] : wrong('type');
     case 'int':
@@ -132,7 +149,7 @@ export function checkFields(
         says: `Firecracker ${version.text} has no ${place}: ${whenSpans(field.spans)}`,
         fix: `Leave it out, or use a version that has it.`,
       });
-    } else if (entry === null && !field.need && field.nullRefused !== true) {
+    } else if (entry === null && field.orNull === true) {
       continue;
     } else {
       problems.push(...checkValue(version, field.type, entry, place));

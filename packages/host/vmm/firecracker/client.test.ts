@@ -135,6 +135,16 @@ describe('refused by us, before anything is sent', () => {
     ['1.16.1', 'PUT /drives/{drive_id}', { drive_id: 'root-disk', is_root_device: true, path_on_host: 'd' }, 'letters, digits and _'],
     ['1.16.1', 'PUT /drives/{drive_id}', { drive_id: 'root', is_root_device: true }, 'exactly one of path_on_host and socket'],
     ['1.16.1', 'PUT /vsock', { guest_cid: 2, uds_path: 'v' }, 'from 3'],
+    ['1.16.1', 'PUT /machine-config', { vcpu_count: 1, mem_size_mib: 1, smt: null }, '/smt is null and must be true or false'],
+    ['1.16.1', 'PUT /machine-config', { vcpu_count: 1, mem_size_mib: 1, cpu_template: 'V1N1' }, '/cpu_template is the text "V1N1"'],
+    [
+      '1.16.1',
+      'PUT /network-interfaces/{iface_id}',
+      { iface_id: 'a', host_dev_name: 'b', guest_mac: '6:0:0:0:0:1' },
+      'six pairs of hexadecimal digits',
+    ],
+    ['1.16.1', 'PUT /mmds/config', { network_interfaces: ['a'], ipv4_address: '1.2.3' }, 'an IPv4 address'],
+    ['1.16.1', 'PUT /logger', { level: 'loud' }, 'Off, Error, Warning'],
     ['1.16.1', 'GET /', {}, 'takes no body'],
     ['1.16.1', 'PATCH /vm', undefined, 'needs a body'],
     ['1.16.1', 'PATCH /vm', [], 'the body is a list and must be an object'],
@@ -147,6 +157,14 @@ describe('refused by us, before anything is sent', () => {
     });
     expect(asked).toEqual([]);
   });
+});
+
+test('what stands for absent, and a level as somebody writes it, is sent', async () => {
+  await serve(says(noContent));
+  const client = aClient('1.16.1');
+  expect((await client.call('PUT /logger', { level: 'warn', log_path: null })).is).toBe('ok');
+  expect((await client.call('PUT /boot-source', { kernel_image_path: 'k', initrd_path: null, boot_args: null })).is).toBe('ok');
+  expect(asked).toHaveLength(2);
 });
 
 describe('what Firecracker refuses', () => {

@@ -1,6 +1,7 @@
 /**
  * Which requests Firecracker takes and what may stand in their bodies, by exact version. Our own table, as data; `openapi.test.ts` compares
- * it with the OpenAPI files of the versions. Where document and parser disagree the parser is right, and the difference is named there.
+ * it with the OpenAPI files of the versions, and real-table.real.test.ts with real binaries. Where document and parser disagree the parser is
+ * right, and the difference is named there. x86 only: what only arm64 knows is not here.
  * Sources: facts/firecracker-openapi/*.yaml, firecracker-api-by-version.md §1–§3, firecracker.md §1.3–§1.4.
  */
 import { abilitySpans, type FirecrackerAbility, type Span } from './versions.ts';
@@ -9,6 +10,10 @@ export type FieldType =
   | { is: 'text' }
   /** id of a drive, interface, pmem: letters, digits and `_` (the alphabet of instance ids is another: no `_`, but `-`) */
   | { is: 'id' }
+  | { is: 'mac' }
+  | { is: 'ipv4' }
+  /** of the logger: in any case, and with `Warn` for `Warning` (vmm/src/logger/logging.rs) */
+  | { is: 'level' }
   | { is: 'bool' }
   | { is: 'int'; min: number; max: number }
   | { is: 'one'; of: readonly string[] }
@@ -21,12 +26,12 @@ export type Field = {
   type: FieldType;
   /** missing is an error */
   need: boolean;
+  /** null stands for "absent" (an Option of serde); a field that merely has a default refuses it */
+  orNull?: true;
   /** absent: in all versions that we drive */
   spans?: readonly Span[];
   /** still taken, to go some day */
   deprecated?: readonly Span[];
-  /** it has a default of its own (`#[serde(default)]`) and is no Option: it may be left out, and null is refused */
-  nullRefused?: true;
 };
 
 export type Shape = {
@@ -38,6 +43,7 @@ export type Shape = {
 const text: FieldType = { is: 'text' };
 const id: FieldType = { is: 'id' };
 const bool: FieldType = { is: 'bool' };
+const level: FieldType = { is: 'level' };
 const object: FieldType = { is: 'object' };
 const int = (min: number, max: number): FieldType => ({ is: 'int', min, max });
 const u32 = (min = 0): FieldType => int(min, 4_294_967_295);
@@ -47,8 +53,8 @@ const one = (...of: string[]): FieldType => ({ is: 'one', of });
 const list = (of: FieldType, atLeast = 0): FieldType => ({ is: 'list', of, atLeast });
 const shape = (name: ShapeName): FieldType => ({ is: 'shape', name });
 const need = (type: FieldType): Field => ({ type, need: true });
-const may = (type: FieldType): Field => ({ type, need: false });
-const byDefault = (type: FieldType): Field => ({ type, need: false, nullRefused: true });
+const may = (type: FieldType): Field => ({ type, need: false, orNull: true });
+const filled = (type: FieldType): Field => ({ type, need: false });
 const came = (ability: FirecrackerAbility, field: Field): Field => ({ ...field, spans: abilitySpans[ability] });
 const old = (from: string, field: Field): Field => ({ ...field, deprecated: [{ from }] });
 /** Deprecated before the oldest version that we drive. */
@@ -94,21 +100,19 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   Balloon: strict({
     amount_mib: need(u32()),
     deflate_on_oom: need(bool),
-    stats_polling_interval_s: byDefault(int(0, 65_535)),
-    free_page_hinting: came('freePageReporting', byDefault(bool)),
-    free_page_reporting: came('freePageReporting', byDefault(bool)),
+    stats_polling_interval_s: filled(int(0, 65_535)),
+    free_page_hinting: came('freePageReporting', filled(bool)),
+    free_page_reporting: came('freePageReporting', filled(bool)),
   }),
-  BalloonStartCmd: lax({ acknowledge_on_stop: may(bool) }),
+  BalloonStartCmd: lax({ acknowledge_on_stop: filled(bool) }),
   BalloonStatsUpdate: strict({ stats_polling_interval_s: need(int(0, 65_535)) }),
   BalloonUpdate: strict({ amount_mib: need(u32()) }),
   BootSource: strict({ kernel_image_path: need(text), boot_args: may(text), initrd_path: may(text) }),
   // our own checks end at its keys: what is in them belongs to whoever makes CPU templates
   CpuConfig: strict({
-    cpuid_modifiers: may(list(object)),
-    msr_modifiers: may(list(object)),
-    reg_modifiers: may(list(object)),
-    vcpu_features: may(list(object)),
-    kvm_capabilities: may(list(text)),
+    cpuid_modifiers: filled(list(object)),
+    msr_modifiers: filled(list(object)),
+    kvm_capabilities: filled(list(text)),
   }),
   Drive: strict({
     drive_id: need(id),
@@ -118,7 +122,7 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
     path_on_host: may(text),
     socket: may(text),
     partuuid: may(text),
-    cache_type: byDefault(one('Unsafe', 'Writeback')),
+    cache_type: filled(one('Unsafe', 'Writeback')),
     rate_limiter: limiter,
     io_engine: may(one('Sync', 'Async')),
   }),
@@ -126,7 +130,7 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   InstanceActionInfo: strict({ action_type: need(one('FlushMetrics', 'InstanceStart', 'SendCtrlAltDel')) }),
   Logger: strict({
     log_path: may(text),
-    level: may(one('Error', 'Warning', 'Info', 'Debug', 'Trace', 'Off')),
+    level: may(level),
     show_level: may(bool),
     show_log_origin: may(bool),
     module: may(text),
@@ -134,30 +138,31 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   MachineConfiguration: strict({
     vcpu_count: need(int(1, 32)),
     mem_size_mib: need(u64(1)),
-    smt: byDefault(bool),
-    cpu_template: old(long, may(one('C3', 'T2', 'T2S', 'T2CL', 'T2A', 'V1N1', 'None'))),
-    track_dirty_pages: byDefault(bool),
-    huge_pages: byDefault(one('None', '2M')),
+    smt: filled(bool),
+    // V1N1 is arm64's
+    cpu_template: old(long, may(one('C3', 'T2', 'T2S', 'T2CL', 'T2A', 'None'))),
+    track_dirty_pages: filled(bool),
+    huge_pages: filled(one('None', '2M')),
   }),
   MemoryBackend: strict({ backend_type: need(one('File', 'Uffd')), backend_path: need(text) }),
   MemoryHotplugConfig: strict({
     total_size_mib: need(u32(1)),
     // up to 1.16.1 these are `usize` and huge values wrap (facts §1.4), so they are bounded here
-    block_size_mib: byDefault(u32(2)),
-    slot_size_mib: byDefault(u32(128)),
+    block_size_mib: filled(u32(2)),
+    slot_size_mib: filled(u32(128)),
   }),
   MemoryHotplugSizeUpdate: strict({ requested_size_mib: need(u32()) }),
   Metrics: lax({ metrics_path: need(text) }),
   MmdsConfig: strict({
     network_interfaces: need(list(text, 1)),
-    version: byDefault(one('V1', 'V2')),
-    ipv4_address: may(text),
-    imds_compat: came('imdsCompat', byDefault(bool)),
+    version: filled(one('V1', 'V2')),
+    ipv4_address: may({ is: 'ipv4' }),
+    imds_compat: came('imdsCompat', filled(bool)),
   }),
   NetworkInterface: strict({
     iface_id: need(id),
     host_dev_name: need(text),
-    guest_mac: may(text),
+    guest_mac: may({ is: 'mac' }),
     mtu: came('mtu', may(int(68, 65_535))),
     rx_rate_limiter: limiter,
     tx_rate_limiter: limiter,
@@ -169,23 +174,23 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   Pmem: strict({
     id: need(id),
     path_on_host: need(text),
-    root_device: byDefault(bool),
-    read_only: byDefault(bool),
+    root_device: filled(bool),
+    read_only: filled(bool),
     rate_limiter: came('serialLimit', limiter),
   }),
   RateLimiter: strict({ bandwidth: may(shape('TokenBucket')), ops: may(shape('TokenBucket')) }),
   SerialDevice: strict({ serial_out_path: may(text), rate_limiter: came('serialLimit', may(shape('TokenBucket'))) }),
-  SnapshotCreateParams: strict({ snapshot_path: need(text), mem_file_path: need(text), snapshot_type: may(one('Full', 'Diff')) }),
+  SnapshotCreateParams: strict({ snapshot_path: need(text), mem_file_path: need(text), snapshot_type: filled(one('Full', 'Diff')) }),
   SnapshotLoadParams: strict({
     snapshot_path: need(text),
     mem_backend: may(shape('MemoryBackend')),
     mem_file_path: old(long, may(text)),
-    enable_diff_snapshots: old('1.13.0', may(bool)),
-    track_dirty_pages: came('trackDirtyPagesAtLoad', may(bool)),
-    resume_vm: may(bool),
-    network_overrides: came('networkOverrides', may(list(shape('NetworkOverride')))),
+    enable_diff_snapshots: old('1.13.0', filled(bool)),
+    track_dirty_pages: came('trackDirtyPagesAtLoad', filled(bool)),
+    resume_vm: filled(bool),
+    network_overrides: came('networkOverrides', filled(list(shape('NetworkOverride')))),
     vsock_override: came('vsockOverride', may(shape('VsockOverride'))),
-    clock_realtime: came('clockRealtime', may(bool)),
+    clock_realtime: came('clockRealtime', filled(bool)),
   }),
   TokenBucket: lax({ size: need(u64()), refill_time: need(u64()), one_time_burst: may(u64()) }),
   Vm: strict({ state: need(one('Paused', 'Resumed')) }),
@@ -272,13 +277,13 @@ export const configSections: Readonly<Record<string, Field>> = {
   'machine-config': may(shape('MachineConfiguration')),
   // a path, or from 1.13 the object itself: see lint/lint.ts
   'cpu-config': may(text),
-  'network-interfaces': byDefault(list(shape('NetworkInterface'))),
+  'network-interfaces': filled(list(shape('NetworkInterface'))),
   vsock: may(shape('Vsock')),
   entropy: may(shape('EntropyDevice')),
   balloon: may(shape('Balloon')),
   logger: may(shape('Logger')),
   metrics: may(shape('Metrics')),
   'mmds-config': may(shape('MmdsConfig')),
-  pmem: came('pmem', byDefault(list(shape('Pmem')))),
+  pmem: came('pmem', filled(list(shape('Pmem')))),
   'memory-hotplug': came('memoryHotplug', may(shape('MemoryHotplugConfig'))),
 };
