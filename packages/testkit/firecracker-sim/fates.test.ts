@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { requestOf } from './client.ts';
 import { Fates, type Fate } from './fates.ts';
-import { simulatorAt } from './index.ts';
+import { simulatorAt } from './executables.ts';
 import { Bench, closed, type Ended, type Running } from './run.ts';
 import type { SimVersion } from './versions.ts';
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { othersCanReach } from '../others.ts';
 import { RawConnection, requestOf } from './client.ts';
-import { jailerAt, simulatorAt } from './index.ts';
+import { jailerAt, simulatorAt } from './executables.ts';
 import { Bench, type Running } from './run.ts';
 import type { SimVersion } from './versions.ts';
 

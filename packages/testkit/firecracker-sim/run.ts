@@ -4,7 +4,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, tru
 import { join } from 'node:path';
 import { eventually } from '../eventually.ts';
 import { RawConnection, requestOf, type Answer } from './client.ts';
-import { simulatorAt, type SimulatorOptions } from './index.ts';
+import { simulatorAt, type SimulatorOptions } from './executables.ts';
 import type { Fate } from './fates.ts';
 import type { SimVersion } from './versions.ts';
 
