@@ -256,21 +256,31 @@ test('one that hangs at its end is told by its console and its log', () => {
 });
 
 test('no bytes that a guest or a VMM leaves make it throw, or make a long or dirty sentence', () => {
-  const anything = fc.oneof(fc.string({ unit: 'binary', maxLength: 500 }), fc.constantFrom(...cases.map(([, { log = '' }]) => log)));
+  const anything = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 500 }),
+    fc.constantFrom(...cases.flatMap(([, { log = '', console = '', errors = '' }]) => [log, console, errors])),
+  );
+  const metrics = fc.option(fc.record({ at: fc.nat(), values: fc.constantFrom(new Map<string, number>(), counted.values) }));
   fc.assert(
     fc.property(
-      fc.option(fc.integer({ min: 0, max: 255 })),
-      fc.boolean(),
-      fc.boolean(),
-      anything,
-      anything,
-      anything,
-      fc.nat(2),
-      (status, onRequest, ranOutOfMemory, log, errors, console, consoleBytes) => {
-        const { hint } = whyEnded({ status, onRequest, ranOutOfMemory, log, errors, console, consoleBytes, metrics: null });
-        expect(hint.length).toBeLessThan(1_000);
-        expect(hint).not.toMatch(/[\u0000-\u001f\u007f]/);
+      fc.record({
+        status: fc.option(fc.integer({ min: 0, max: 255 })),
+        onRequest: fc.boolean(),
+        ranOutOfMemory: fc.boolean(),
+        log: anything,
+        errors: anything,
+        console: anything,
+        consoleBytes: fc.nat(2),
+        metrics,
+      }),
+      (left) => {
+        for (const { hint } of [whyEnded(left), whyStuck(left)]) {
+          expect(hint).toMatch(/^Firecracker (?:ended|hangs) /);
+          expect(hint.length).toBeLessThan(1_000);
+          expect(hint).not.toMatch(/[\u0000-\u001f\u007f]/);
+        }
       },
     ),
+    { numRuns: 300 },
   );
 });
