@@ -60,7 +60,7 @@ async function extents(node: Buffer, depth: number | null, blocks: number, read:
 
 const DIRECT = 12;
 
-/** Twelve blocks, then one table, one table of tables, one table of tables of tables. */
+/** Twelve blocks, then a table, then a table of tables. The third kind begins at 64 MiB at the earliest, and nothing here reads that far. */
 async function blockMap(root: Buffer, blocks: number, perTable: number, read: ReadBlock, runs: Run[]): Promise<Unreadable | null> {
   let next = 0;
   const add = (at: number, count: number): void => {
@@ -88,7 +88,7 @@ async function blockMap(root: Buffer, blocks: number, perTable: number, read: Re
     return null;
   };
   for (let index = 0; index < DIRECT; index++) await table(root.readUInt32LE(index * 4), 0);
-  for (const levels of [1, 2, 3]) {
+  for (const levels of [1, 2]) {
     const wrong = await table(root.readUInt32LE((DIRECT + levels - 1) * 4), levels);
     if (wrong !== null) return wrong;
   }

@@ -92,7 +92,8 @@ export function readDirectoryBlock(block: Buffer, hasKinds: boolean): { entries:
     if (block.length - at < 8) return { entries, whole: false };
     const inode = block.readUInt32LE(at);
     const recordBytes = recordLength(block.readUInt16LE(at + 4), block.length);
-    const nameBytes = hasKinds ? (block[at + 6] ?? 0) : block.readUInt16LE(at + 6);
+    // Without kinds the next byte belongs to the length on paper; no name is that long, and checksums stand there.
+    const nameBytes = block[at + 6] ?? 0;
     if (recordBytes < 8 || recordBytes % 4 !== 0 || at + recordBytes > block.length || nameBytes + 8 > recordBytes)
       return { entries, whole: false };
     if (inode !== 0 && nameBytes > 0) {

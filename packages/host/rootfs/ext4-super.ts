@@ -130,11 +130,12 @@ export function descriptorPlace(of: Super, group: number): { block: number; offs
   const perBlock = of.blockBytes / of.descriptorBytes;
   const index = Math.floor(group / perBlock);
   const offset = (group % perBlock) * of.descriptorBytes;
-  if (of.firstMetaGroup === null || index < of.firstMetaGroup) return { block: of.firstDataBlock + 1 + index, offset };
+  // With bigalloc and blocks of 1 KiB the first data block is 0, and the superblock is in block 1 nevertheless.
+  const superBlock = of.blockBytes === SUPER_OFFSET ? 1 : 0;
+  if (of.firstMetaGroup === null || index < of.firstMetaGroup) return { block: superBlock + 1 + index, offset };
   const first = index * perBlock;
   let behind = hasSuper(of, first) ? 1 : 0;
-  // Blocks of 1 KiB with the first data block 0: the superblock is block 1, not 0.
-  if (of.blockBytes === 1024 && index === 0 && of.firstDataBlock === 0) behind += 1;
+  if (index === 0 && of.firstDataBlock === 0) behind += superBlock;
   return { block: of.firstDataBlock + first * of.blocksPerGroup + behind, offset };
 }
 

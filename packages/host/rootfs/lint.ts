@@ -1,7 +1,7 @@
 /** What a static look at a root file system finds, before any boot: without mounting it, without root, without starting a program. */
 import { open } from 'node:fs/promises';
 import { factsOf, findingsOf, lintContextOf } from '@linstock/core';
-import type { FileSystemFacts, KernelGiven, LintContext, RootfsFinding } from '@linstock/core';
+import type { FileSystemFacts, ImageFacts, KernelGiven, LintContext, RootfsFinding } from '@linstock/core';
 import { STANDARD_BOOT_ARGS, unreadable } from '../images/golden-parts.ts';
 import { configValues, embeddedConfig, lookAtKernel } from '../images/kernel-image.ts';
 import { refusal } from '../images/refusal.ts';
@@ -19,24 +19,25 @@ export type RootfsLint = {
 
 /** The one way in for whoever has a tree open; `context` says what the guest will be given. */
 export async function lintRootfs(inside: TreeInside, context: LintContext): Promise<RootfsLint> {
-  const words = new Map<string, string | null>();
-  // Asked again in each round, and each answer costs thousands of rounds of a hash.
-  const guess = (hash: string): string | null => {
-    const known = words.get(hash);
-    if (known !== undefined) return known;
-    const word = words.size < mostHashes ? knownPassword(hash) : null;
-    words.set(hash, word);
-    return word;
-  };
-  const facts = await lookThrough(inside.tree, (view) => factsOf(view, context, { fileSystem: inside.fileSystem, guess }));
+  const facts = await lookThrough(inside.tree, (view) => factsOf(view, context, inside.fileSystem));
   return {
-    findings: findingsOf(facts, context),
+    findings: findingsOf({ ...facts, guessed: guessedIn(facts) }, context),
     image: { keptIn: inside.keptIn, system: facts.os.name, init: facts.init.kind, fileSystem: inside.fileSystem },
   };
 }
 
-/** An image has one or two accounts with a password; each hash costs a tenth of a second. */
-const mostHashes = 8;
+/** An image has one or two accounts with a password; trying the words on one costs some tenths of a second. */
+const mostHashes = 4;
+
+function guessedIn({ accounts }: ImageFacts): Map<string, string> {
+  const hashed = accounts.filter(({ hash }) => hash.startsWith('$')).slice(0, mostHashes);
+  return new Map(
+    hashed.flatMap(({ name, hash }): [string, string][] => {
+      const word = knownPassword(hash);
+      return word === null ? [] : [[name, word]];
+    }),
+  );
+}
 
 export type LintRequest = {
   path: string;

@@ -29,7 +29,9 @@ const mostLinks = 40;
 const mostPathLength = 4096;
 /** A lint asks some thousand questions of a big image. */
 const mostSteps = 400_000;
-const mostContentBytes = 128 * 1024 * 1024;
+const mostContentBytes = 256 * 1024 * 1024;
+/** Of one file; configuration files have a few KB. */
+const mostFileBytes = 16 * 1024 * 1024;
 const mostKeptNames = 1_000_000;
 
 type Found<H> = { is: 'found'; at: H; path: string; node: ImageNode } | Absent | Unreadable;
@@ -74,7 +76,7 @@ export class BackedTree<H> implements Tree {
     if (found.is !== 'found') return found;
     if (found.node.kind !== 'file') return absent(found.path);
     if (this.#contentBytes >= mostContentBytes) return unreadable('too much of the image was read already');
-    const content = await this.#backend.content(found.at, mostBytes);
+    const content = await this.#backend.content(found.at, Math.min(mostBytes, mostFileBytes));
     if (isUnreadable(content)) return content;
     this.#contentBytes += content.bytes.length;
     return { is: 'there', path: found.path, ...content };

@@ -33,16 +33,11 @@ export function claimsOf(network: NetworkFacts, context: LintContext): Claim[] {
   return [
     ...networkd.files.filter((file) => !file.unmanaged && file.from !== 'network-generator').map((file) => networkdClaim(file, context)),
     ...(ifupdown.runs ? ifupdownClaims(ifupdown, context) : []),
-    ...others.map(({ by, path, line }): Claim => ({
-      by,
-      path,
-      line,
-      sure: false,
-      dhcp: /dhc/.test(by),
-      addresses: [],
-      outcome: 'unknown',
-      collides: false,
-    })),
+    ...others.map(({ by, path, line, does }): Claim => {
+      const asks = does === 'asks';
+      const outcome = context.lease === null ? 'kept' : asks ? 'route-lost' : 'unknown';
+      return { by, path, line, sure: asks, dhcp: asks, addresses: [], outcome, collides: false };
+    }),
   ];
 }
 
@@ -95,5 +90,14 @@ function ifupdownClaims({ auto, stanzas, client }: NetworkFacts['ifupdown'], { l
 
 /** udhcpc's script begins by taking every address away (`deconfig`); dhclient touches none before it has a lease. */
 function clientOutcome(client: NetworkFacts['ifupdown']['client']): Outcome {
-  return client === 'udhcpc' ? 'address-lost' : client === 'dhclient' ? 'kept' : 'unknown';
+  switch (client) {
+    case 'udhcpc':
+      return 'address-lost';
+    case 'dhclient':
+      return 'kept';
+    case 'dhcpcd':
+      return 'route-lost';
+    case null:
+      return 'unknown';
+  }
 }

@@ -71,16 +71,13 @@ export type ImageFacts = {
   fstab: readonly Mount[];
   identity: Identity;
   accounts: readonly Account[];
-  /** account → its password, where it is one that everybody tries */
+  /** account → its password, where it is one that everybody tries; trying hashes is the host's work, and until then it is empty */
   guessed: ReadonlyMap<string, string>;
   ssh: Ssh;
   modules: readonly { release: string; count: number }[];
 };
 
-/** What only the host can tell: of the file system, and which word a password hash is made from. */
-export type Beside = { fileSystem: FileSystemFacts | null; guess: (hash: string) => string | null };
-
-export function factsOf(given: ImageView, context: LintContext, beside: Beside): ImageFacts {
+export function factsOf(given: ImageView, context: LintContext, fileSystem: FileSystemFacts | null): ImageFacts {
   const { view, troubles } = watched(given);
   const init = initOf(view, context);
   const netplan = netplanOf(view, context);
@@ -90,7 +87,7 @@ export function factsOf(given: ImageView, context: LintContext, beside: Beside):
   const network = networkOf(view, context, { init, boot, netplan, speeches: listening.speeches });
   const accounts = accountsOf(view);
   return {
-    fileSystem: beside.fileSystem,
+    fileSystem,
     troubles,
     os: osReleaseOf(view),
     mountPointsMissing: ['/dev', '/proc', '/sys', '/run', '/tmp'].filter((path) => view.stat(path).is === 'absent'),
@@ -108,7 +105,7 @@ export function factsOf(given: ImageView, context: LintContext, beside: Beside):
     fstab: fstabOf(view),
     identity: identityOf(view),
     accounts,
-    guessed: new Map(accounts.flatMap(({ name, hash }) => orNothing(name, hash === '' ? null : beside.guess(hash)))),
+    guessed: new Map(),
     ssh: sshOf(view),
     modules: modulesOf(view),
   };
@@ -122,10 +119,6 @@ function systemdOf(
   const files = new UnitFiles(view);
   const firstBoot = enabledAtFirstBoot(files, view);
   return { files, firstBoot, boot: bootOf(files, view, argOf(context, 'systemd.unit'), [...firstBoot, ...netplan.enables]) };
-}
-
-function orNothing(name: string, word: string | null): [string, string][] {
-  return word === null ? [] : [[name, word]];
 }
 
 function sshdStarts(boot: Boot | null, listening: Listening): boolean {

@@ -8,6 +8,7 @@ import { isThere, namesIn } from '../view.ts';
 import type { ImageView } from '../view.ts';
 import { cloudInitOf } from './cloud-init.ts';
 import type { CloudInit } from './cloud-init.ts';
+import { dhcpcdOf } from './dhcpcd.ts';
 import { ifupdownOf } from './ifupdown.ts';
 import type { Ifupdown } from './ifupdown.ts';
 import type { Init } from './init.ts';
@@ -26,10 +27,12 @@ export type NetworkFacts = {
   networkManager: NetworkManager & { runs: boolean };
   cloudInit: CloudInit & { runs: boolean };
   /** DHCP clients that run by themselves, and scripts that set addresses */
-  others: readonly { by: string; path: string; line: number | null }[];
+  others: readonly OtherAuthority[];
   /** /etc/resolv.conf is a link that leads nowhere at run time */
   resolvTarget: string | null;
 };
+
+export type OtherAuthority = { by: string; path: string; line: number | null; does: 'asks' | 'unknown' };
 
 /** What was found before, and bears on the network. */
 type Known = { init: Init; boot: Boot | null; netplan: Netplan; speeches: readonly Speech[] };
@@ -46,7 +49,7 @@ export function networkOf(view: ImageView, context: LintContext, { init, boot, n
     ifupdown: { ...ifupdownOf(view), runs: ifupRuns(init, boot, speeches), client: clientOf(view) },
     networkManager: { ...networkManagerOf(view, context), runs: runs('NetworkManager.service') },
     cloudInit: cloudInitFacts(view, boot),
-    others: othersOf(boot, speeches),
+    others: othersOf(boot, speeches, dhcpcdOf(view, context)),
     resolvTarget: danglingResolv(view, runs),
   };
 }
@@ -121,14 +124,24 @@ const CLIENT_UNITS = /^(?:dhcpcd|dhclient|udhcpc|connman|wicked|wickedd|netctl-a
 const SETS_ADDRESS =
   /\bip\s+(?:-4\s+)?a(?:ddr(?:ess)?)?\s+(?:add|replace|change)\b.*\bdev\s+["']?(?:eth0|\$)|\bifconfig\s+eth0\s+["']?[\d$]|\b(?:dhclient|udhcpc|dhcpcd)\b.*(?:eth0|\$)/;
 
-function othersOf(boot: Boot | null, speeches: readonly Speech[]): { by: string; path: string; line: number | null }[] {
+function othersOf(boot: Boot | null, speeches: readonly Speech[], dhcpcd: 'spares' | 'asks' | 'unknown'): OtherAuthority[] {
   const clients = [...(boot?.started.values() ?? [])].filter(({ unit }) => CLIENT_UNITS.test(unit.name)).map(({ unit }) => unit);
-  const scripts = speeches.flatMap(({ name, path, text, started }) => {
+  const isDhcpcd = (name: string): boolean => name.startsWith('dhcpcd');
+  const scripts = speeches.flatMap(({ name, path, text, started }): OtherAuthority[] => {
     if (!started || clients.some((unit) => unit.name === name)) return [];
     const line = text.split('\n').findIndex((row) => SETS_ADDRESS.test(row) && !row.trim().startsWith('#'));
-    return line < 0 ? [] : [{ by: name, path, line: path.endsWith('.service') ? null : line + 1 }];
+    return line < 0 ? [] : [{ by: name, path, line: path.endsWith('.service') ? null : line + 1, does: 'unknown' }];
   });
-  return [...clients.map((unit) => ({ by: unit.name, path: unit.path ?? unit.name, line: null })), ...scripts];
+  const spared = clients.filter(({ name }) => !(isDhcpcd(name) && dhcpcd === 'spares'));
+  return [
+    ...spared.map(({ name, path }): OtherAuthority => ({
+      by: name,
+      path: path ?? name,
+      line: null,
+      does: isDhcpcd(name) && dhcpcd === 'asks' ? 'asks' : 'unknown',
+    })),
+    ...scripts,
+  ];
 }
 
 function danglingResolv(view: ImageView, runs: (unit: string) => boolean): string | null {

@@ -24,6 +24,11 @@ const ifupdown: Pieces = {
   '/usr/lib/systemd/system/networking.service': serviceUnit('/usr/sbin/ifup -a'),
   ...enable('networking.service'),
 };
+const dhcpcd: Pieces = {
+  '/usr/sbin/dhcpcd': elf(),
+  '/usr/lib/systemd/system/dhcpcd.service': serviceUnit('/usr/sbin/dhcpcd -q'),
+  ...enable('dhcpcd.service'),
+};
 const manager: Pieces = {
   '/usr/sbin/NetworkManager': elf(),
   '/usr/lib/systemd/system/NetworkManager.service': serviceUnit('/usr/sbin/NetworkManager'),
@@ -116,6 +121,7 @@ table(
       name: 'the leased address without a gateway',
       pieces: [networkd, network('[Match]\nName=eth0\n[Network]\nAddress=192.168.100.3/24\n')],
     },
+    { id: 'net.route-lost', name: 'dhcpcd', pieces: dhcpcd, at: '/usr/lib/systemd/system/dhcpcd.service' },
     {
       id: 'net.second-address',
       name: 'kept, and one more',
@@ -185,9 +191,22 @@ table(
     },
     {
       id: 'net.cloud-init',
-      name: 'installed',
+      name: 'installed, with its built-in list',
+      severity: 'note',
       pieces: { '/usr/bin/cloud-init': elf(), '/etc/cloud/cloud.cfg': 'users:\n - default\n' },
       at: '/etc/cloud/cloud.cfg',
+    },
+    {
+      id: 'net.cloud-init',
+      name: 'a list of data sources',
+      pieces: {
+        '/usr/bin/cloud-init': elf(),
+        '/etc/cloud/cloud.cfg': 'datasource_list: [NoCloud, None]\n',
+        '/etc/cloud/cloud.cfg.d/90.cfg': 'x: y\ndatasource_list: [ Ec2 ]\n',
+      },
+      at: '/etc/cloud/cloud.cfg.d/90.cfg:2',
+      severity: 'warning',
+      says: 'Asking Ec2 takes minutes',
     },
     {
       id: 'net.renamed',
@@ -318,6 +337,7 @@ table(
         },
       ],
     },
+    { name: 'dhcpcd told to leave the interface alone', pieces: [dhcpcd, { '/etc/dhcpcd.conf': 'denyinterfaces eth*\n' }] },
     {
       name: 'cloud-init switched off',
       pieces: { '/usr/bin/cloud-init': elf(), '/etc/cloud/cloud.cfg': 'x: y\n', '/etc/cloud/cloud-init.disabled': '' },

@@ -1,6 +1,7 @@
 /** Who touches the address and the route that `ip=` set. */
 import type { Claim } from '../facts/claims.ts';
 import type { ImageFacts } from '../facts/facts.ts';
+import { asksTheNetwork } from '../facts/cloud-init.ts';
 import type { Rule, Spot } from './rule.ts';
 
 function says(claim: Claim): string {
@@ -56,8 +57,8 @@ export const networkRules: readonly Rule[] = [
     id: 'net.route-lost',
     severity: 'error',
     finds: 'a network service of the image keeps the leased address and drops the default route',
-    why: 'KeepConfiguration=static keeps addresses and not the route that the kernel made from ip=. The guest can be reached from its own network and reaches nothing beyond.',
-    fix: 'Write KeepConfiguration=yes, which keeps both.',
+    why: 'KeepConfiguration=static of systemd-networkd keeps addresses and not the route from ip=; dhcpcd, for want of a DHCP server, takes a link-local address and a default route that leads nowhere. The guest can be reached from its own network and reaches nothing beyond.',
+    fix: 'Write KeepConfiguration=yes, which keeps both; for dhcpcd, disable it or write denyinterfaces eth0 into /etc/dhcpcd.conf.',
     predicts: 'The port answers; in the guest `ip route` shows no default, and connections out say Network is unreachable',
     refutes: 'net.path',
     look: (facts) => spots(facts, 'route-lost', ': the address stays and the default route is gone'),
@@ -137,20 +138,28 @@ export const networkRules: readonly Rule[] = [
     id: 'net.cloud-init',
     severity: 'warning',
     finds: 'cloud-init runs and may write network configuration',
-    why: 'At each first boot of a guest it looks for a data source; with one, or with a list of one, it writes configuration for a DHCP interface that the next service obeys. Looking for a cloud on the network takes minutes where none answers.',
+    why: 'With a data source, or a list that names only one, it writes configuration for an interface with DHCP, which the next network service obeys. Without a list it switches itself off where it finds none.',
     fix: 'Touch /etc/cloud/cloud-init.disabled; or write network: {config: disabled} into /etc/cloud/cloud.cfg.d/99-network.cfg and datasource_list: [None].',
     predicts: 'Starting cloud-init-local.service, then lines of util.py and url_helper.py when it asks 169.254.169.254',
     refutes: null,
-    look: ({ network: { cloudInit } }) =>
-      cloudInit.runs && !cloudInit.networkDisabled
-        ? [
-            {
-              path: cloudInit.sources?.path ?? '/etc/cloud/cloud.cfg',
-              line: cloudInit.sources?.line ?? null,
-              what: 'cloud-init starts at the boot and may configure the network.',
-            },
-          ]
-        : [],
+    look: ({ network: { cloudInit } }) => {
+      if (!cloudInit.runs || cloudInit.networkDisabled) return [];
+      const { sources } = cloudInit;
+      if (sources === null) {
+        const what =
+          'cloud-init looks for a data source at the boot. It switches itself off where it finds none, and else may configure the network.';
+        return [{ path: '/etc/cloud/cloud.cfg', what, severity: 'note' as const }];
+      }
+      const what = `cloud-init takes the data sources ${sources.names.slice(0, 8).join(', ')} and may configure the network.`;
+      const asks = sources.names.filter(asksTheNetwork);
+      return [
+        {
+          path: sources.path,
+          line: sources.line,
+          what: asks.length === 0 ? what : `${what} Asking ${asks[0] ?? ''} takes minutes where nobody answers.`,
+        },
+      ];
+    },
   },
   {
     id: 'net.renamed',

@@ -112,8 +112,9 @@ export function contextOf(given: Given = {}): LintContext {
 }
 
 export function factsIn(view: ImageView, given: Given = {}): ImageFacts {
-  const guess = (hash: string): string | null => (hash === 'hash-of-toor' ? 'toor' : null);
-  return factsOf(view, contextOf(given), { fileSystem: { ...fileSystem, ...given.fileSystem }, guess });
+  const facts = factsOf(view, contextOf(given), { ...fileSystem, ...given.fileSystem });
+  const guessed = facts.accounts.filter(({ hash }) => hash === 'hash-of-toor').map(({ name }) => [name, 'toor'] as const);
+  return { ...facts, guessed: new Map(guessed) };
 }
 
 export function lintOf(pieces: readonly Pieces[], given: Given = {}): readonly RootfsFinding[] {
