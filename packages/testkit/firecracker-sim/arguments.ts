@@ -1,5 +1,5 @@
 /**
- * The argument parser that firecracker and jailer share (facts §1.6): `--key value` only, a flag at most once, what follows `--` is left
+ * The argument parser that firecracker and jailer share (firecracker/src/main.rs): `--key value` only, a flag at most once, what follows `--` is left
  * alone. `--help` and `--version` win over everything that would be wrong.
  */
 export type Argument = {
@@ -71,7 +71,7 @@ function unexpected(what: string): ArgumentError {
   );
 }
 
-/** The rule for `--id` of both programs (facts §1.3): null when it is fine. Lengths are bytes. */
+/** The rule for `--id` of both programs (utils/src/validators.rs): null when it is fine. Lengths are bytes. */
 export function wrongInstanceId(id: string): string | null {
   const length = Buffer.byteLength(id);
   if (length < 1 || length > 64) return `Invalid len (${length});  the length must be between 1 and 64`;

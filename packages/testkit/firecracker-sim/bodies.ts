@@ -1,6 +1,6 @@
 /**
  * Every body that a client may send, as data: its fields in the order in which a refusal lists them, what each holds, whether it must be
- * there, and since which version it exists (facts api-by-version §2 and §3). versions.test.ts holds this table against the OpenAPI files.
+ * there, and since which version it exists. versions.test.ts holds this table against the OpenAPI files.
  */
 import type { Shape, StructShape } from './json.ts';
 import { has, type Since, type SimVersion } from './versions.ts';

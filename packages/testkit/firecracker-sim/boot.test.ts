@@ -1,4 +1,4 @@
-/** The command line by version and devices (facts §2.1), and a whole boot from a configuration file (§1.6). */
+/** The command line by version and devices (vmm/src/builder.rs), and a whole boot from a configuration file. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { afterPanic, afterReboot, commandLine, defaultBootArgs, hasSerial } from './boot.ts';

@@ -1,4 +1,4 @@
-/** The command line that the kernel gets (facts §2.1) and what a guest then prints. */
+/** The command line that the kernel gets (vmm/src/builder.rs) and what a guest then prints. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { at as inJail } from './jail-paths.ts';
 import { fits, joinLine, splitLine } from './kernel-line.ts';
@@ -52,7 +52,7 @@ export function commandLine(version: SimVersion, resources: Resources, { pci, ti
   if (resources.memoryHotplug) attach();
   const line = joinLine({ boot: [own, ...added].filter((part) => part !== '').join(' '), init });
   if (!fits(line)) throw new Refused('Invalid kernel command line: Inserting string would make command line too long.');
-  const most = atLeast(version, '1.15.0') ? 17 : 18; // facts §1.5
+  const most = atLeast(version, '1.15.0') ? 17 : 18; // vmm/src/arch/x86_64/layout.rs
   const count = (at - (newLayout ? 0xc000_1000 : timer ? 0xd000_1000 : 0xd000_0000)) / 0x1000;
   if (count > most)
     throw new Refused(
@@ -61,7 +61,7 @@ export function commandLine(version: SimVersion, resources: Resources, { pci, ti
   return line;
 }
 
-/** An uncompressed ELF only; looked at when the VM starts and not before (facts §2.3). */
+/** An uncompressed ELF only; looked at when the VM starts and not before (vmm/src/builder.rs). */
 export function checkKernel(version: SimVersion, path: string): void {
   const head = Buffer.alloc(64);
   const prefix = `${atLeast(version, '1.12.0') ? 'System configuration error: ' : ''}Cannot load kernel due to invalid memory configuration or invalid kernel image: Kernel Loader: failed to load ELF kernel image`;
@@ -107,14 +107,14 @@ export function printk(lines: readonly string[]): string[] {
   return lines.map((text, index) => `[    ${(index * 0.0041).toFixed(6)}] ${text}`);
 }
 
-/** What a panic leads to (facts §6.3): panic=N resets after N seconds, panic=0 and none spin for ever. */
+/** What a panic leads to (vmm/src/vstate/vcpu.rs): panic=N resets after N seconds, panic=0 and none spin for ever. */
 export function afterPanic(line: string): { secondsMs: number; end: GuestEnd } {
   const seconds = Number([...line.matchAll(/(?:^| )panic=(-?\d+)/g)].at(-1)?.[1] ?? 0);
   if (seconds === 0) return { secondsMs: 0, end: 'spins' };
   return { secondsMs: Math.max(0, seconds) * 1000, end: afterReboot(line) };
 }
 
-/** The i8042 line is what makes Firecracker exit; a kernel that is not told tries that one in the end; `reboot=t` is a triple fault (§2.1, §2.8). */
+/** The i8042 line is what makes Firecracker exit; a kernel that is not told tries that one in the end; `reboot=t` is a triple fault (arch/x86/kernel/reboot.c). */
 export function afterReboot(line: string): GuestEnd {
   const kind = [...line.matchAll(/(?:^| )reboot=(\S+)/g)].at(-1)?.[1] ?? 'k';
   if (kind.startsWith('t')) return 'triple-faults';

@@ -1,5 +1,5 @@
 /**
- * `--config-file` (facts §1.2, §1.6): the sections in the order in which the real one applies them, whatever their order in the file. What
+ * `--config-file` (vmm/src/rpc_interface.rs, firecracker/src/main.rs): the sections in the order in which the real one applies them, whatever their order in the file. What
  * it does not know at the top level it ignores without a word; within a section an unknown field is refused as over the API.
  */
 import { readFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ export const sections: Readonly<Record<string, Section>> = {
   'memory-hotplug': { body: 'memoryHotplug', need: 'optional', since: { since: '1.14.0' } },
 };
 
-/** There is no section for the serial device: it has no key of its own (facts §1.4). */
+/** There is no section for the serial device: it has no key of its own (api_server/request). */
 export function configShape(version: SimVersion): StructShape {
   const there = Object.entries(sections).filter(([, section]) => section.since === undefined || has(version, section.since));
   return {

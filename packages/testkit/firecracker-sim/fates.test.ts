@@ -1,4 +1,4 @@
-/** Every way to die or to misbehave that can be asked for (facts §1.6, §2.8, §6.3, §8), and the arguments. */
+/** Every way to die or to misbehave that can be asked for (firecracker/src/main.rs, vmm/src/vstate/vcpu.rs), and the arguments. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { requestOf } from './client.ts';

@@ -3,7 +3,7 @@
  * they do not exclude each other. The texts and exit codes stand where they are produced.
  */
 export const fateNames = {
-  // The guest, after it is up; facts §2.8 and §6.3.
+  // The guest, after it is up; vmm/src/vstate/vcpu.rs.
   'guest-reboots': 'the guest reboots once it is ready: i8042 reset, exit 0',
   'guest-panics': 'the kernel panics; with panic=N on the command line and reboot=k it then resets (exit 0), else the process lives on',
   'guest-triple-faults': 'KVM_EXIT_SHUTDOWN: exit 0 up to 1.14, exit 1 from 1.15',
@@ -12,7 +12,7 @@ export const fateNames = {
   'guest-without-root': 'VFS: Cannot open root device, then a panic as with guest-panics',
   'hangs-at-end': 'as after a request that came while the guest ended: the process lives on, and answers nothing any more',
   'guest-ignores-keys': 'SendCtrlAltDel is answered 204 and has no effect',
-  // The process; facts §1.6.
+  // The process; firecracker/src/main.rs.
   seccomp: 'SIGSYS is caught: exit 148 after the line of the log; the argument is the call number',
   sigbus: 'exit 149',
   sigxfsz: 'exit 151',
@@ -20,7 +20,7 @@ export const fateNames = {
   killed: 'SIGKILL to itself once the guest is ready',
   'vcpu-fails': 'a KVM error of a vCPU: exit 1',
   'ignores-sigterm': 'SIGTERM and SIGINT have no effect, as for pid 1 of a pid namespace',
-  // KVM; §8 no. 25: at InstanceStart, so 400 with the API and exit 1 with a config file.
+  // KVM; at InstanceStart, so 400 with the API and exit 1 with a config file.
   'kvm-missing': 'there is no /dev/kvm',
   'kvm-denied': 'no permission to open /dev/kvm',
   'kvm-busy': 'another hypervisor holds the processor',

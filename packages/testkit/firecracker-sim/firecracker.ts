@@ -1,4 +1,4 @@
-/** One simulated Firecracker process: arguments, start, end (facts §1.6). Whoever calls `firecracker` gives it this process for good. */
+/** One simulated Firecracker process: arguments, start, end (firecracker/src/main.rs). Whoever calls `firecracker` gives it this process for good. */
 import { existsSync, readFileSync } from 'node:fs';
 import { ArgumentError, parseArguments, wrongInstanceId, type Argument, type Arguments } from './arguments.ts';
 import type { GuestEnd } from './boot.ts';
@@ -380,7 +380,7 @@ function endAfterAnswer(vmm: Vmm, why: string): void {
   );
 }
 
-/** The guest ended the VM (facts §6.3): a reset is 0, a triple fault 1 from 1.15 on. */
+/** The guest ended the VM (vmm/src/vstate/vcpu.rs): a reset is 0, a triple fault 1 from 1.15 on. */
 function end(vmm: Vmm, how: GuestEnd, withApi: boolean): void {
   const { version, logger, metrics } = vmm.parts;
   const triple = how === 'triple-faults';
@@ -454,7 +454,7 @@ function afterReady(vmm: Vmm): void {
   if (fates.has('killed')) process.kill(process.pid, 'SIGKILL');
 }
 
-/** SIGTERM and SIGINT have no handler and end at once; the caught ones flush the metrics (facts §1.6). node itself ignores SIGPIPE. */
+/** SIGTERM and SIGINT have no handler and end at once; the caught ones flush the metrics (firecracker/src/main.rs). node itself ignores SIGPIPE. */
 function takeSignals(vmm: Vmm): void {
   if (vmm.parts.fates.has('ignores-sigterm')) {
     for (const name of ['SIGTERM', 'SIGINT'] as const)

@@ -1,4 +1,4 @@
-/** The guest that is not there: what it prints, and how it ends (facts §2.8, §6.3). */
+/** The guest that is not there: what it prints, and how it ends (vmm/src/vstate/vcpu.rs). */
 import { afterPanic, afterReboot, hasSerial, kernelLines, printk, type GuestEnd } from './boot.ts';
 import type { Fates } from './fates.ts';
 import type { Output } from './output.ts';
@@ -60,7 +60,7 @@ export class SimGuest {
 
   /**
    * Ctrl-Alt-Del reaches a guest that listens to its keyboard; init then reboots. With ACPI and i8042.nopnp, which stands in the default
-   * arguments up to 1.11, the kernel finds no keyboard (facts §2.1, §8 no. 22).
+   * arguments up to 1.11, the kernel finds no keyboard (vmm/src/builder.rs).
    */
   ctrlAltDel(): void {
     const { fates, line } = this.#parts;

@@ -1,5 +1,5 @@
 /**
- * The HTTP dialect of micro-http (facts §1.1), bytes in, requests and refusals out. It follows the real one in what looks odd: a buffer of
+ * The HTTP dialect of micro-http, bytes in, requests and refusals out. It follows the real one in what looks odd: a buffer of
  * 1024 bytes per wake-up, no chunked bodies, and a connection that goes on after an error in the state in which the error found it.
  */
 import { has, type Since, type SimVersion } from './versions.ts';

@@ -1,7 +1,7 @@
 /**
  * A simulated process is not really in a chroot, since node and these files lie outside of it. It stands in the root of the jail instead,
  * and takes every path that it is given from there: `/run/firecracker.socket` is `run/firecracker.socket`, which also keeps names of
- * sockets as short as they would be inside (facts §1.7).
+ * sockets as short as they would be inside (jailer/src).
  */
 import { posix } from 'node:path';
 

@@ -1,4 +1,4 @@
-/** The jailer (facts §1.7): its texts, what it leaves in the jail, and who runs there in the end. */
+/** The jailer (jailer/src): its texts, what it leaves in the jail, and who runs there in the end. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * The simulated jailer (facts §1.7): its arguments and texts, the layout of the jail, cgroups, limits, identity, pid file. The last stretch
+ * The simulated jailer (jailer/src): its arguments and texts, the layout of the jail, cgroups, limits, identity, pid file. The last stretch
  * is done by a shell, because node can neither fork nor make device nodes; what needs rights that we lack is written down instead: a
  * device that could not be made is a file that says which one it would be.
  */
@@ -159,7 +159,7 @@ function limitOf(text: string): string {
   throw new JailerError(`Invalid resource argument: ${name}`);
 }
 
-/** A copy, never a link, so that no two VMs share pages; the newer ones look at what they write over (facts §1.7). */
+/** A copy, never a link, so that no two VMs share pages; the newer ones look at what they write over (jailer/src). */
 function copyInto(exec: string, target: string, uid: number, gid: number, version: SimVersion): void {
   const careful = version === '1.13.2' || atLeast(version, '1.14.1');
   const before = lstatSync(target, { throwIfNoEntry: false });
@@ -179,7 +179,7 @@ function own(path: string, said: string, uid: number, gid: number): void {
   );
 }
 
-/** Checks first, then gives what is to be done: v1 is the default, also where there is none (facts §1.7). */
+/** Checks first, then gives what is to be done: v1 is the default, also where there is none (jailer/src). */
 function cgroupOf(given: ReadonlyMap<string, readonly string[]>, id: string, name: string): (() => void) | null {
   const parent = given.get('parent-cgroup')?.[0] ?? name;
   if (parent.startsWith('/') || parent.split('/').some((part) => part === '.' || part === '..'))

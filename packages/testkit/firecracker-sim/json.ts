@@ -1,6 +1,6 @@
 /**
  * Reads JSON into a shape as serde_json does, because the words of its refusals are what a client sees: `unknown field`, `missing field`,
- * `invalid type`, each with the line and the column at which the reader stood (facts §1.4, api-by-version §3).
+ * `invalid type`, each with the line and the column at which the reader stood (api_server/request, vmm/src/persist.rs).
  */
 
 export type Shape =

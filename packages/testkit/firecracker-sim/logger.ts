@@ -1,4 +1,4 @@
-/** The logger (facts §6.1): to standard output until it is given a file, and every PUT without a level sets the level back to Info. */
+/** The logger (vmm/src/logger/logging.rs): to standard output until it is given a file, and every PUT without a level sets the level back to Info. */
 import { openForWords, type Output } from './output.ts';
 
 const levels = ['off', 'error', 'warn', 'info', 'debug', 'trace'] as const;

@@ -1,5 +1,5 @@
 /**
- * Metrics (facts §6.2): one JSON object per line. Counters are what happened since the last line, stores are what is true now. A controller
+ * Metrics (vmm/src/logger/metrics.rs): one JSON object per line. Counters are what happened since the last line, stores are what is true now. A controller
  * that takes a counter for a sum is wrong, so the difference is the point of this file.
  */
 import { openForWords, type Output } from './output.ts';

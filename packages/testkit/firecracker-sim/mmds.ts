@@ -1,4 +1,4 @@
-/** The data of the metadata service (facts §1.4, §4.4): a JSON value, RFC 7396 patches, a limit that is answered with 413, never in snapshots. */
+/** The data of the metadata service (api_server/request, vmm/src/mmds): a JSON value, RFC 7396 patches, a limit that is answered with 413, never in snapshots. */
 import { Fault } from './fault.ts';
 import type { Json } from './json.ts';
 import { atLeast, type SimVersion } from './versions.ts';

@@ -1,6 +1,6 @@
 /**
  * Files that a program writes without ever waiting: its standard output, log, metrics, console. What a full pipe does not take is lost and
- * counted, as with the O_NONBLOCK descriptions that Firecracker writes to (facts §6.1).
+ * counted, as with the O_NONBLOCK descriptions that Firecracker writes to (vmm/src/logger/logging.rs).
  */
 import { closeSync, constants, existsSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -45,13 +45,13 @@ export function standardOutput(lost?: () => void): Output {
   return new Output(1, lost);
 }
 
-/** The flags of the real one: read and write, so that a FIFO without a reader can be opened; created from 1.14.0 on (facts §1.4). */
+/** The flags of the real one: read and write, so that a FIFO without a reader can be opened; created from 1.14.0 on (api_server/request). */
 export function openForWords(path: string, create: boolean, lost?: () => void): Output {
   const flags = constants.O_RDWR | constants.O_NONBLOCK | (create ? constants.O_CREAT : 0);
   return new Output(openSync(at(path), flags, 0o644), lost);
 }
 
-/** What Rust says of a failed system call, in the words of musl, with which the releases are built (`Resource busy`: facts §4.2). */
+/** What Rust says of a failed system call, in the words of musl, with which the releases are built (`Resource busy`: vmm/src/devices/virtio/net/tap.rs). */
 export function osError(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const [text, number] = osErrors[code] ?? [String((error as Error).message), 0];

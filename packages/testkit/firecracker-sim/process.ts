@@ -1,4 +1,4 @@
-/** How a simulated process says its last words and ends (facts §1.6, §6.1). */
+/** How a simulated process says its last words and ends (firecracker/src/main.rs, vmm/src/logger/logging.rs). */
 import { writeSync } from 'node:fs';
 import type { Logger } from './logger.ts';
 

@@ -1,4 +1,4 @@
-/** What the API thread refuses, word by word (facts §1.3, §1.4, api-by-version §3). Pure: no process. */
+/** What the API thread refuses, word by word (utils/src/validators.rs, api_server/request, vmm/src/persist.rs). Pure: no process. */
 import { describe, expect, test } from 'vitest';
 import type { Method } from './http.ts';
 import { parseRequest, RequestError } from './requests.ts';

@@ -1,5 +1,5 @@
 /**
- * What the API thread makes of a request before the VMM sees it (facts §1.1 and §1.4): which endpoint it is, whether the body fits, which
+ * What the API thread makes of a request before the VMM sees it (micro-http, api_server/request): which endpoint it is, whether the body fits, which
  * identifiers are allowed. What is refused here has no effect at all, not even on the boot-path flag.
  */
 import { bodyOf, type BodyName } from './bodies.ts';
@@ -188,7 +188,7 @@ function unknownPath(method: Method, first: string, second: string | undefined, 
   return `Invalid request method and/or path: ${method} ${first}.`;
 }
 
-/** No hyphen (facts §1.3). */
+/** No hyphen (utils/src/validators.rs). */
 function checkedId(id: string | undefined): string {
   if (id === undefined || id === '') throw new RequestError('The ID cannot be empty.');
   if (!/^[\p{Alphabetic}\p{N}_]+$/u.test(id))

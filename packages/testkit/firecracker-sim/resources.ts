@@ -1,6 +1,6 @@
 /**
  * What is configured before the boot, and bound at once: kernel, drives and log files are opened at their PUT, the vsock socket listens
- * from its PUT on, a TAP is held from its PUT on (facts §1.2). Every refusal here is the inner half of a text; who calls adds the prefix,
+ * from its PUT on, a TAP is held from its PUT on (vmm/src/rpc_interface.rs). Every refusal here is the inner half of a text; who calls adds the prefix,
  * because a configuration file says `Block device error` where the API says `Drive config error`.
  */
 import { closeSync, existsSync, openSync, readFileSync, statSync, unlinkSync } from 'node:fs';
@@ -202,7 +202,7 @@ export class Resources {
 
   /**
    * No ioctl can be made from here, so what TUNSETIFF would say is worked out: a name in this network namespace, its flags where they can
-   * be read, and an abstract socket, which belongs to the namespace as the TAP does, for who holds it (facts §4.2).
+   * be read, and an abstract socket, which belongs to the namespace as the TAP does, for who holds it (vmm/src/devices/virtio/net/tap.rs).
    */
   async holdTap(name: string, wrap: (why: string) => string): Promise<void> {
     if (Buffer.byteLength(name) >= 16) throw new Refused(wrap('Invalid interface name'));
@@ -329,7 +329,7 @@ export class Resources {
     };
   }
 
-  /** GET /vm/config: what was not given comes back as null, the serial device never (facts §1.4). */
+  /** GET /vm/config: what was not given comes back as null, the serial device never (api_server/request). */
   config(): Json {
     const source = this.bootSource ?? { kernel_image_path: '', initrd_path: null, boot_args: null };
     const { vsock } = this;

@@ -1,4 +1,4 @@
-/** What a VM that has started answers (facts §1.2, §1.4): calls of the pre-boot half are refused, except the hotplug of 1.16. */
+/** What a VM that has started answers (vmm/src/rpc_interface.rs, api_server/request): calls of the pre-boot half are refused, except the hotplug of 1.16. */
 import { Fault } from './fault.ts';
 import { isGiven, textOf, type Json } from './json.ts';
 import type { Action } from './requests.ts';
@@ -45,7 +45,7 @@ export class Runtime {
       case 'pause':
       case 'resume':
         vmm.state = action.kind === 'pause' ? 'Paused' : 'Running';
-        // A pause without a snapshot leaves host→guest vsock dead in these two (facts §3.5, #6100).
+        // A pause without a snapshot leaves host→guest vsock dead in these two (firecracker#6100).
         if (action.kind === 'resume' && this.#barePause && atLeast(parts.version, '1.16.0')) vmm.vsockHangs = true;
         this.#barePause = action.kind === 'pause';
         if (action.kind === 'resume') vmm.kick();

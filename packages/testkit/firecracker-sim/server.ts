@@ -1,5 +1,5 @@
 /**
- * The API thread (facts §1.1): one, serial, at most ten connections. A connection whose peer has closed its writing half is dropped with
+ * The API thread (micro-http): one, serial, at most ten connections. A connection whose peer has closed its writing half is dropped with
  * all that was not answered yet.
  */
 import { createServer, type Server, type Socket } from 'node:net';

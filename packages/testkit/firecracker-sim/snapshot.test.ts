@@ -1,4 +1,4 @@
-/** Snapshots (facts §3) and the vsock socket (§1.4). */
+/** Snapshots (vmm/src/persist.rs) and the vsock socket (devices/virtio/vsock). */
 import { rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * Snapshot files (facts §3): a state file that begins with the magic number and carries the format version, the exact release and a check
+ * Snapshot files (vmm/src/persist.rs): a state file that begins with the magic number and carries the format version, the exact release and a check
  * sum; a memory file of the size of the guest's memory. What is inside is ours; what is looked at, and in which order, is theirs.
  */
 import { ftruncateSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The state machine (facts §1.2): what is allowed when, what a refusal says, what binds at once. */
+/** The state machine (vmm/src/rpc_interface.rs): what is allowed when, what a refusal says, what binds at once. */
 import { existsSync, unlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../eventually.ts';

@@ -58,7 +58,7 @@ describe.skipIf(missing !== false)(`against the OpenAPI files${missing === false
     const ours = endpoints
       .filter((one) => has(version, one.since))
       .map((one) => `${one.method} ${one.path}${one.id ? '/*' : ''}`)
-      // What the parser has and the document does not (facts api-by-version §1).
+      // What the parser has and the document does not.
       .filter((one) => !one.startsWith('DELETE '))
       .toSorted();
     expect(ours).toEqual(said);
@@ -77,7 +77,7 @@ describe.skipIf(missing !== false)(`against the OpenAPI files${missing === false
       if (name !== 'cpuConfig') expect([name, Object.keys(ours).toSorted()]).toEqual([name, [...said.fields.keys()].toSorted()]);
       for (const [field, values] of said.fields) {
         const shape = ours[field]?.shape;
-        // Level is spelt in many ways, and the two templates of facts §1.4 are one list in the code.
+        // Level is spelt in many ways, and the two templates of api_server/request are one list in the code.
         if (values.length > 0 && shape?.is === 'enum')
           expect([name, field, shape.variants.toSorted()]).toEqual([name, field, values.toSorted()]);
       }
@@ -104,13 +104,13 @@ describe.skipIf(missing !== false)(`against the OpenAPI files${missing === false
     const ours = Object.entries(sections)
       .filter(([, { since }]) => since === undefined || has(version, since))
       .map(([name]) => name)
-      // The document of 1.9.1 does not name these two, and it lists no CPU configuration at first (facts api-by-version §2).
+      // The document of 1.9.1 does not name these two, and it lists no CPU configuration at first.
       .filter((name) => version !== '1.9.1' || (name !== 'cpu-config' && name !== 'entropy'));
     expect(ours.toSorted()).toEqual(said.toSorted());
   });
 });
 
-/** Where the parser and the document disagree, the parser wins (facts api-by-version): [it demands more, it demands less]. */
+/** Where the parser and the document disagree, the parser wins: [it demands more, it demands less]. */
 const knownDifferences: Readonly<Record<string, readonly [string[], string[]]>> = {
   memoryHotplug: [['total_size_mib'], []],
   memoryHotplugUpdate: [['requested_size_mib'], []],

@@ -1,6 +1,6 @@
 /**
  * The versions that are simulated, and the two ways in which a thing depends on one. A version number alone is not always enough:
- * `clock_realtime` is in 1.14.4 and 1.15.1 but not in 1.15.0 (facts api-by-version §2).
+ * `clock_realtime` is in 1.14.4 and 1.15.1 but not in 1.15.0.
  */
 
 /** Every release from 1.9.1 to 1.16.1. */
@@ -54,7 +54,7 @@ export function atLeast(version: SimVersion, other: SimVersion): boolean {
   return simVersions.indexOf(version) >= simVersions.indexOf(other);
 }
 
-/** The format of the snapshots that a version writes (facts §3.4): 1.13 and 1.14 share a number and not the layout. */
+/** The format of the snapshots that a version writes (vmm/src/persist.rs): 1.13 and 1.14 share a number and not the layout. */
 export function snapshotFormat(version: SimVersion): string {
   const formats: readonly (readonly [SimVersion, string])[] = [
     ['1.16.0', '10.0.0'],

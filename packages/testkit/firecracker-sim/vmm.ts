@@ -1,5 +1,5 @@
 /**
- * The VMM thread (facts §1.2): what was configured, the step to a running VM, and what it answers before and after that step. The
+ * The VMM thread (vmm/src/rpc_interface.rs): what was configured, the step to a running VM, and what it answers before and after that step. The
  * pre-boot half and the run-time half are two tables, because what a call means depends on nothing else.
  */
 import { existsSync } from 'node:fs';
@@ -126,7 +126,7 @@ export class Vmm implements VmmFace {
     }
   }
 
-  /** A call that is part of a boot forbids a load from then on, also when it is refused (facts §1.2). */
+  /** A call that is part of a boot forbids a load from then on, also when it is refused (vmm/src/rpc_interface.rs). */
   async #boot(prefix: string, set: () => void | Promise<void>): Promise<Json> {
     this.#bootPath = true;
     return await inner(prefix, set);
@@ -167,7 +167,7 @@ export class Vmm implements VmmFace {
     this.#run('Running', false);
   }
 
-  /** What the accelerator may say (facts §8 no. 25 and §1.4): the texts by version, the trouble by fate. */
+  /** What the accelerator may say (api_server/request): the texts by version, the trouble by fate. */
   #openKvm(): void {
     const { version, fates } = this.parts;
     const kvm = atLeast(version, '1.13.0')

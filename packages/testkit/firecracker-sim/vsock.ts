@@ -1,5 +1,5 @@
 /**
- * The host side of the vsock device (facts §1.4): a unix socket, `CONNECT <port>\n` in one piece, `OK <host port>\n` when a guest listens
+ * The host side of the vsock device (api_server/request): a unix socket, `CONNECT <port>\n` in one piece, `OK <host port>\n` when a guest listens
  * there, the end of the connection when not. What a guest would serve at a port is told to the simulator, see main.ts.
  */
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
@@ -10,7 +10,7 @@ export type VsockOptions = {
   resets: boolean;
   /** Nothing is answered while the guest does not run. */
   guestRuns(): boolean;
-  /** Nothing is ever answered again, though connections are taken (facts §3.5: 1.16.0 and 1.16.1 after a bare pause and resume). */
+  /** Nothing is ever answered again, though connections are taken (1.16.0 and 1.16.1 after a bare pause and resume). */
   hangs(): boolean;
   made(): void;
 };
