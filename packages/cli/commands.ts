@@ -19,6 +19,9 @@ import { goldenShow } from './commands/golden/show.ts';
 import { goldenVerify } from './commands/golden/verify.ts';
 import { health } from './commands/health.ts';
 import { hostShow } from './commands/host/show.ts';
+import { kernelCheck } from './commands/kernel/check.ts';
+import { kernelDiff } from './commands/kernel/diff.ts';
+import { kernelInspect } from './commands/kernel/inspect.ts';
 import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
@@ -72,6 +75,9 @@ export const commands: readonly Command[] = [
   goldenExport,
   goldenImport,
   rootfsLint,
+  kernelInspect,
+  kernelCheck,
+  kernelDiff,
   networkList,
   networkShow,
   hostShow,

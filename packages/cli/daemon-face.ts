@@ -1,4 +1,5 @@
 import type * as daemon from '@linstock/daemon';
+import type * as kernels from '@linstock/daemon/kernels';
 import type * as lint from '@linstock/daemon/lint';
 
 /** What `up`, `down`, `serve` and `doctor` use of the controller's package; loaded only by them, so that other commands start fast. */
@@ -42,4 +43,9 @@ export type RootfsLintFace = Pick<typeof daemon, 'lintRootfs' | 'faultOfRefusal'
 
 export function loadRootfsLint(): Promise<RootfsLintFace> {
   return import('@linstock/daemon');
+}
+
+/** What the `kernel` commands use: reading files, without a controller and without what one is made of. */
+export function loadKernels(): Promise<typeof kernels> {
+  return import('@linstock/daemon/kernels');
 }

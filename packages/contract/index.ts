@@ -1,6 +1,7 @@
 export * from './ids.ts';
 export * from './faults.ts';
 export * from './proof.ts';
+export * from './kernel.ts';
 export * from './golden.ts';
 export * from './golden-life.ts';
 export * from './network.ts';

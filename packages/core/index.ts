@@ -3,6 +3,8 @@ export * from './golden.ts';
 export { diffGoldens } from './golden-diff.ts';
 export * from './wiring.ts';
 export * from './vmm-choice.ts';
+export * from './versions.ts';
+export * from './magic.ts';
 export * from './ports.ts';
 export * from './proof/sight.ts';
 export * from './console/console.ts';

@@ -3,13 +3,13 @@
  * by one driver per name, which needs no binary: a boot outlives an upgrade of the host, and also the removal of what started it.
  */
 import type { BootId, HostFacts, Network, VmmFacts } from '@linstock/contract';
-import { chooseVmm, type Marked, type StepOutcome, type VmmChoice } from '@linstock/core';
+import { chooseVmm, type Marked, parseVersion, type StepOutcome, type VmmChoice } from '@linstock/core';
 import type { Paths } from './tools/paths.ts';
 import type { Starter } from './tools/starter.ts';
 import { Units } from './tools/units.ts';
 import { FirecrackerVmm } from './vmm/firecracker/driver.ts';
 import { idsOf, type FirecrackerHost } from './vmm/firecracker/plan.ts';
-import { newest, parseVersion } from './vmm/firecracker/versions.ts';
+import { newest } from './vmm/firecracker/versions.ts';
 import { QemuVmm } from './vmm/qemu/driver.ts';
 import { StubVmm } from './vmm/stub/driver.ts';
 import type { Vmm } from './vmm/vmm.ts';

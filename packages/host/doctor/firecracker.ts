@@ -1,6 +1,7 @@
 /** The Firecracker binaries of this host, and whether they may be trusted. */
 import { isSafeStep } from '../tools/trusted-path.ts';
-import { compareVersions, newest, refusalOfVersion, versionIn } from '../vmm/firecracker/versions.ts';
+import { compareVersions } from '@linstock/core';
+import { newest, refusalOfVersion, versionIn } from '../vmm/firecracker/versions.ts';
 import { bad, notApplicable, ok, some, unknown, type Check, type Finding } from './check.ts';
 import type { FirecrackerSight, HostReadings, ProgramSight } from './readings.ts';
 

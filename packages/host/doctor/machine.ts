@@ -1,5 +1,6 @@
 /** The machine and what is installed on it: architecture, kernel, clock, packages, QEMU, who asks. */
-import { compareVersions, parseVersion, versionIn } from '../vmm/firecracker/versions.ts';
+import { compareVersions, parseVersion } from '@linstock/core';
+import { versionIn } from '../vmm/firecracker/versions.ts';
 import {
   bad,
   byAnswer,

@@ -12,7 +12,7 @@ import type { AddGoldenRequest } from './add-golden.ts';
 import { ensureDisk } from './disk.ts';
 import { makeExt4 } from './ext4.ts';
 import type { Ext4Plan, TreeEntry } from './ext4.ts';
-import { bzImageSample, elfSample } from './kernel-samples.ts';
+import { bzImageSample, elfSample } from '@linstock/testkit/kernel-samples';
 import { lacks } from './real-needs.ts';
 import { ImageStore } from './store.ts';
 import type { StepProgress } from './store.ts';

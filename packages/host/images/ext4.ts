@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describeFailure, exec, execOk, succeeded } from '../tools/exec.ts';
 import type { ExecOptions } from '../tools/exec.ts';
 import { ensureFolder } from '../tools/files.ts';
-import { EXT_MAGIC_OFFSET, MAGIC_BYTES, kindOf, looks } from './magic.ts';
+import { EXT_MAGIC_OFFSET, MAGIC_BYTES, kindOf, looks } from '@linstock/core';
 import { refusal } from './refusal.ts';
 import type { ImageRefusal } from './refusal.ts';
 

@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { GoldenManifest } from '@linstock/contract';
 import { isDiskFull, isThere, settleFile } from '../tools/files.ts';
-import { unreadable } from './golden-parts.ts';
+import { unreadable } from './read-whole.ts';
 import { parseManifest, type BlobRecord } from './manifest.ts';
 import { refusal, type ImageRefusal } from './refusal.ts';
 import type { ImageStore, Progress } from './store.ts';

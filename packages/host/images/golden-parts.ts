@@ -1,16 +1,16 @@
 /** What both ways to a golden (built, imported) share: names, boot argument template, the kernel's part of the manifest. */
-import { readFile } from 'node:fs/promises';
 import type { GoldenManifest } from '@linstock/contract';
-import { isAbsence } from '../tools/files.ts';
-import { configValues, embeddedConfig } from './kernel-image.ts';
-import { unpackKernel } from './kernel-unpack.ts';
+import { configMarkIn, configValues, readConfigText } from '@linstock/core/kernel';
+import { embeddedConfig } from '../kernels/embedded-config.ts';
+import { openKernel } from '../kernels/unpack.ts';
 import { MANIFEST_OPTIONS } from './manifest.ts';
+import { MAX_KERNEL_FILE_BYTES, readWhole } from './read-whole.ts';
 import { refusal } from './refusal.ts';
 import type { ImageRefusal } from './refusal.ts';
 
 /**
  * `panic=1`: a dead guest ends its VMM after a second, with its last words on the console. `net.ifnames=0`: the device stays eth0, which ip=
- * names. `reboot=t`: a reset by triple fault ends every VMM at once; `k` costs 1.4 s on microvm, which has no keyboard controller (lab.md 5).
+ * names. `reboot=t`: a reset by triple fault ends every VMM at once; `k` costs 1.4 s on microvm, which has no keyboard controller (tried).
  * Firecracker then ends as after a crash of the guest's processor, and the console's last words tell the two apart (vmm/firecracker/exit.ts).
  * `{ip}` is filled in by core/cmdline.ts.
  * Drivers add what belongs to the VMM (tsc_early_khz under TCG; the VMM itself adds virtio_mmio.device).
@@ -26,8 +26,6 @@ export const STANDARD_BOOT_ARGS = [
   'ip={ip}',
 ] as const;
 
-/** Distribution kernels have 14 MB, an unstripped vmlinux with debug data up to 900 MB. */
-const MAX_KERNEL_FILE_BYTES = 1024 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
 /**
@@ -48,64 +46,42 @@ export type KernelPart = {
   facts: Omit<GoldenManifest['kernel'], 'blob' | 'bytes' | 'package'>;
 };
 
-/** Reads a kernel file of either format and tells all the manifest states about it. */
+/** Reads a kernel file of any format and tells all the manifest states about it. */
 export async function readKernel(
   input: { path: string; configText: string | null },
   signal?: AbortSignal,
 ): Promise<{ ok: true; part: KernelPart } | ImageRefusal> {
   const read = await readWhole(input.path, MAX_KERNEL_FILE_BYTES);
   if (!read.ok) return read;
-  const unpacked = await unpackKernel(read.bytes, signal);
-  if (!unpacked.ok) return refusal('not-a-kernel', `${input.path}: ${unpacked.say}`);
-  const { kernel, vmlinux } = unpacked;
-  if (!kernel.pvhNote) {
+  const opened = await openKernel(read.bytes, signal);
+  if (!opened.ok) return refusal('not-a-kernel', `${input.path}: ${opened.say}`);
+  const { core } = opened;
+  if (!core.ok) return refusal('not-a-kernel', `${input.path}: ${core.say}`);
+  const { kernel, bytes } = core;
+  if (kernel.format !== 'elf' || kernel.arch !== 'x86-64')
+    return refusal('not-a-kernel', `${input.path}: This kernel cannot run here: it is for ${kernel.arch}. Give an x86-64 vmlinux.`);
+  if (kernel.pvhEntry === null) {
     return refusal(
       'kernel-without-pvh',
       `${input.path} is a kernel without a PVH entry, which QEMU's microvm refuses ("Error loading uncompressed kernel without PVH ELF Note"). Build it with CONFIG_PVH=y.`,
     );
   }
-  const embedded = input.configText === null ? embeddedConfig(vmlinux) : null;
-  const text = input.configText ?? embedded;
+  const given = input.configText === null ? null : readConfigText(input.configText);
+  const markAt = given === null ? configMarkIn(bytes, kernel.loaded) : null;
+  const embedded = markAt === null ? null : await embeddedConfig(bytes, markAt);
+  const config = given ?? embedded;
   return {
     ok: true,
     part: {
-      vmlinux,
+      vmlinux: bytes,
       highestLoadEndBytes: kernel.highestLoadEndBytes,
       facts: {
-        banner: kernel.banner ?? '',
-        release: kernel.release ?? 'unknown',
+        banner: kernel.banner.text,
+        release: kernel.banner.release,
         format: 'elf',
-        configKnownBy: input.configText !== null ? 'config-file' : embedded !== null ? 'ikconfig' : 'none',
-        config: text === null ? {} : configValues(text, MANIFEST_OPTIONS),
+        configKnownBy: given !== null ? 'config-file' : embedded !== null ? 'ikconfig' : 'none',
+        config: config === null ? {} : configValues(config, MANIFEST_OPTIONS),
       },
     },
   };
 }
-
-/** A whole file of bounded size; what keeps it from being read is a value. */
-export async function readWhole(path: string, limitBytes: number): Promise<{ ok: true; bytes: Buffer } | ImageRefusal> {
-  try {
-    const bytes = await readFile(path);
-    return bytes.length > limitBytes
-      ? refusal('file-unreadable', `${path} has ${bytes.length} bytes, more than the ${limitBytes} that are read here.`)
-      : { ok: true, bytes };
-  } catch (error) {
-    return unreadable(path, error);
-  }
-}
-
-/** A system error about a file somebody named → a refusal. Other errors are bugs and go on. */
-export function unreadable(path: string, error: unknown): ImageRefusal {
-  if (isAbsence(error)) return refusal('file-not-found', `There is no file ${path}. Check the path.`);
-  const why = UNREADABLE.get((error as NodeJS.ErrnoException).code ?? '');
-  if (why === undefined) throw error;
-  return refusal('file-unreadable', `${path} ${why}`);
-}
-
-const UNREADABLE: ReadonlyMap<string, string> = new Map([
-  ['EISDIR', 'is a folder, not a file.'],
-  ['EACCES', 'may not be read by this user. Change its permissions or run as its owner.'],
-  ['EPERM', 'may not be read by this user. Change its permissions or run as its owner.'],
-  ['EIO', 'cannot be read: the disk reports an error.'],
-  ['ERR_FS_FILE_TOO_LARGE', 'is too big to be a part of a golden image (more than 2 GiB).'],
-]);

@@ -10,7 +10,7 @@ import { gzip, zstdDecompress, gunzip } from 'node:zlib';
 import { readTextIfThere } from '../tools/files.ts';
 import { cpioArchive } from './cpio.ts';
 import type { CpioEntry } from './cpio.ts';
-import { pipeThrough } from './kernel-unpack.ts';
+import { pipeThrough } from '../kernels/unpack.ts';
 import { dependsOf, loadOrder, moduleName, parseModulesBuiltin, parseModulesDep } from './modules.ts';
 import type { ModuleFacts } from './modules.ts';
 import { refusal } from './refusal.ts';

@@ -1,11 +1,10 @@
 /** What a static look at a root file system finds, before any boot: without mounting it, without root, without starting a program. */
-import { open } from 'node:fs/promises';
 import { factsOf, findingsOf, lintContextOf } from '@linstock/core';
 import type { FileSystemFacts, ImageFacts, KernelGiven, LintContext, RootfsFinding } from '@linstock/core';
-import { STANDARD_BOOT_ARGS, unreadable } from '../images/golden-parts.ts';
-import { configValues, embeddedConfig, lookAtKernel } from '../images/kernel-image.ts';
+import { STANDARD_BOOT_ARGS } from '../images/golden-parts.ts';
 import { refusal } from '../images/refusal.ts';
 import type { ImageRefusal } from '../images/refusal.ts';
+import { inspectKernel, reportOf } from '../kernels/inspect.ts';
 import { knownPassword } from './known-password.ts';
 import { lookThrough } from './look-through.ts';
 import { openTree } from './open-tree.ts';
@@ -65,24 +64,15 @@ export async function lintRootfsFile(request: LintRequest): Promise<({ ok: true 
   return { ok: true, ...(await lintRootfs(inside, context)) };
 }
 
-/** An unstripped vmlinux with debug data has up to 900 MB. */
-const mostKernelBytes = 1024 * 1024 * 1024;
 const OPTIONS = ['VIRTIO_NET', 'VIRTIO_BLK'];
+const saidAs = { yes: 'y', module: 'm', no: 'n' } as const;
 
 async function kernelGiven(path: string): Promise<{ ok: true; kernel: KernelGiven } | ImageRefusal> {
-  try {
-    await using file = await open(path, 'r');
-    const facts = await file.stat();
-    if (!facts.isFile() || facts.size > mostKernelBytes)
-      return refusal('file-unreadable', `${path} is no kernel: it is no ordinary file of at most 1 GiB.`);
-    const bytes = await file.readFile();
-    const look = lookAtKernel(bytes);
-    if (!look.ok) return refusal('not-a-kernel', `${path}: ${look.say}`);
-    if (look.kernel.release === null)
-      return refusal('not-a-kernel', `${path} does not say which release it is. Give another kernel, or leave --kernel out.`);
-    const config = look.kernel.format === 'elf' ? embeddedConfig(bytes) : null;
-    return { ok: true, kernel: { release: look.kernel.release, config: config === null ? {} : configValues(config, OPTIONS) } };
-  } catch (error) {
-    return unreadable(path, error);
-  }
+  const inspected = await inspectKernel({ path });
+  if (!inspected.ok) return inspected;
+  const { release, options } = reportOf(inspected, OPTIONS);
+  if (release === null)
+    return refusal('not-a-kernel', `${path} does not say which release it is. Give another kernel, or leave --kernel out.`);
+  const known = options.flatMap(({ option, value }) => (value === 'unknown' ? [] : [[option, saidAs[value]] as const]));
+  return { ok: true, kernel: { release, config: Object.fromEntries(known) } };
 }

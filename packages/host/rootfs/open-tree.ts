@@ -1,9 +1,8 @@
 /** A root file system that somebody named, whatever it is kept in: a folder, a tar, or an ext2, ext3 or ext4 image. Nothing is mounted. */
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import type { FileSystemFacts } from '@linstock/core';
-import { unreadable as refusalOf } from '../images/golden-parts.ts';
-import { kindOf, looks, MAGIC_BYTES } from '../images/magic.ts';
+import { kindOf, looks, MAGIC_BYTES, type FileSystemFacts } from '@linstock/core';
+import { unreadable as refusalOf } from '../images/read-whole.ts';
 import { refusal } from '../images/refusal.ts';
 import type { ImageRefusal } from '../images/refusal.ts';
 import { FileSource } from './byte-source.ts';

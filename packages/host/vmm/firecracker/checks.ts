@@ -12,7 +12,8 @@ import {
   type FieldType,
   type ShapeName,
 } from './fields.ts';
-import { whenSpans, within, type Version } from './versions.ts';
+import { within, type Version } from '@linstock/core';
+import { whenSpans } from './versions.ts';
 
 export type FieldProblem = {
   /** JSON pointer (RFC 6901) */

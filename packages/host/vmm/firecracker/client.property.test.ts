@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '@linstock/testkit';
 import type { Answer } from './answers.ts';
 import { FirecrackerClient } from './client.ts';
-import { parseVersion, type Version } from './versions.ts';
+import { parseVersion, type Version } from '@linstock/core';
 
 const version = parseVersion('1.16.1') as Version;
 /** What never answers costs this much of the test's time. */

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readAnswer } from './answers.ts';
 import { FirecrackerClient } from './client.ts';
-import { parseVersion } from './versions.ts';
+import { parseVersion } from '@linstock/core';
 
 /** A VMM of which each byte is ours. Answers the n-th request of all connections with the n-th reply; with the last one from then on. */
 type Reply = (socket: Socket, asked: string) => void;

@@ -14,7 +14,7 @@ import { connectTo, type SocketPlace } from '../../tools/sockets.ts';
 import { readAnswer, type Answer, type Refusal } from './answers.ts';
 import { isRecord, refusalOfRequest } from './checks.ts';
 import type { EndpointName } from './fields.ts';
-import type { Version } from './versions.ts';
+import type { Version } from '@linstock/core';
 
 /** What the API serves on a host under load: it answers in 1 ms when it is idle. */
 const DEADLINE_MS = 3_000;

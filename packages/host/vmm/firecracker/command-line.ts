@@ -3,9 +3,9 @@
  * token by token. x86 only. Its own default arguments never count: arguments that are given replace them entirely (facts §2.1).
  * Sources: vmm/src/builder.rs build_microvm_for_boot and attach_block_devices, arch/x86_64/layout.rs, at v1.9.1, v1.13.0 and v1.16.1.
  */
-import { canonicalKey, mostLineBytes, tokenOf } from '@linstock/core';
+import { canonicalKey, mostLineBytes, tokenOf, type Version } from '@linstock/core';
 import type { LaunchPlan } from '../vmm.ts';
-import { has, type Version } from './versions.ts';
+import { has } from './versions.ts';
 
 export type CommandLineOrder = {
   version: Version;

@@ -3,14 +3,13 @@
  * is dropped without being named; what cannot be run is a refusal.
  */
 import type { FirecrackerSettings } from '@linstock/contract';
-import { checkTemplate } from '@linstock/core';
+import { checkTemplate, type Version } from '@linstock/core';
 import { isGiven, isRecord, pointer } from './checks.ts';
 import { firecrackerSettingsOf } from './import-settings.ts';
 import { importArguments, rootFromArguments } from './import-arguments.ts';
 import { list, section, type Finding, type Section } from './lint/finding.ts';
 import { rootOf } from './lint/boot.ts';
 import { lintConfig } from './lint/lint.ts';
-import type { Version } from './versions.ts';
 
 export type Imported = {
   memoryMiB: number;

@@ -4,7 +4,8 @@
  * right, and the difference is named there. x86 only: what only arm64 knows is not here.
  * Sources: facts/firecracker-openapi/*.yaml, firecracker-api-by-version.md §1–§3, firecracker.md §1.3–§1.4.
  */
-import { abilitySpans, type FirecrackerAbility, type Span } from './versions.ts';
+import type { Span } from '@linstock/core';
+import { abilitySpans, type FirecrackerAbility } from './versions.ts';
 
 export type FieldType =
   | { is: 'text' }

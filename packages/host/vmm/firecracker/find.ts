@@ -6,7 +6,8 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { exec, succeeded } from '../../tools/exec.ts';
 import { isSafeStep, realFile, stepsTo } from '../../tools/trusted-path.ts';
-import { compareVersions, refusalOfVersion, versionIn, type Version } from './versions.ts';
+import { compareVersions, type Version } from '@linstock/core';
+import { refusalOfVersion, versionIn } from './versions.ts';
 
 export type FoundFirecracker = {
   /** absolute and free of links */

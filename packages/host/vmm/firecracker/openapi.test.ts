@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { endpoints, shapes, type Endpoint, type Field, type FieldType, type ShapeName } from './fields.ts';
-import { parseVersion, within, type Version } from './versions.ts';
+import { parseVersion, within, type Version } from '@linstock/core';
 
 const root = join(import.meta.dirname, '../../../..');
 const folder = ['../shared/facts/firecracker-openapi', '../../shared/facts/firecracker-openapi']

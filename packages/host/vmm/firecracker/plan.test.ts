@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FaultError, makeId, type FirecrackerSettings, type Network } from '@linstock/contract';
-import { wiringOf } from '@linstock/core';
+import { parseVersion, wiringOf } from '@linstock/core';
 import type { LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { effectiveLine } from './command-line.ts';
 import { bootOfInstance, instanceIdOf, planFirecracker, refusalOfHost, type FirecrackerHost, type JailerHost } from './plan.ts';
-import { parseVersion } from './versions.ts';
 
 const bridge: Network = {
   id: 'net_1',

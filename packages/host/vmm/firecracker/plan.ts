@@ -12,7 +12,8 @@ import type { JailPlan, LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { checkConfig } from './checks.ts';
 import { commandLineOf, refusalOfLine } from './command-line.ts';
 import { configFor, devicesOf, firecrackerFile } from './config.ts';
-import { has, refusalOfVersion, type Version } from './versions.ts';
+import type { Version } from '@linstock/core';
+import { has, refusalOfVersion } from './versions.ts';
 
 export type JailerHost = {
   /** absolute path of the jailer, of the same version as Firecracker */

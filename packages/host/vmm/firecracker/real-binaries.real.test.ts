@@ -7,7 +7,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { inside, wiringOf, type Wiring } from '@linstock/core';
+import { inside, parseVersion, type Version, type Wiring, wiringOf } from '@linstock/core';
 import { eventually } from '@linstock/testkit';
 import { whyNoGuest } from '@linstock/testkit/firecracker-sim';
 import { testVmm } from '@linstock/testkit/vmm-suite';
@@ -31,7 +31,7 @@ import type { LaunchOrder, VmmSight } from '../vmm.ts';
 import { FirecrackerClient } from './client.ts';
 import { effectiveLine } from './command-line.ts';
 import { firecrackerFile } from './config.ts';
-import { has, parseVersion, type Version } from './versions.ts';
+import { has } from './versions.ts';
 
 const never = new AbortController().signal;
 const found = realBinaries();

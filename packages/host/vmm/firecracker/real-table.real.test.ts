@@ -6,7 +6,7 @@ import { realBinaries, skipped } from '../testing/firecracker-bench.ts';
 import { readAnswer } from './answers.ts';
 import { refusalOfRequest } from './checks.ts';
 import { endpoints, shapes, type Endpoint, type EndpointName, type FieldType } from './fields.ts';
-import { parseVersion, within, type Version } from './versions.ts';
+import { parseVersion, within, type Version } from '@linstock/core';
 
 const found = realBinaries();
 const noReal = found.length === 0 && 'LINSTOCK_FIRECRACKER names no binaries';

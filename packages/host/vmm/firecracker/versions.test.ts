@@ -1,18 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { compareVersions, parseVersion, type Version } from '@linstock/core';
 import {
   abilitiesOf,
   abilitySpans,
-  compareVersions,
   has,
   newest,
-  parseVersion,
   refusalOfKernel,
   refusalOfVersion,
   snapshotFormatOf,
   versionIn,
   whenSpans,
-  type Version,
 } from './versions.ts';
 
 const v = (text: string): Version => parseVersion(text)!;

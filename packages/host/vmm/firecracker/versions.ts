@@ -7,22 +7,12 @@
  * Source: facts/firecracker-api-by-version.md §0–§4, firecracker.md §1.7, §2.1; read at the tags v1.9.1, v1.13.0 and v1.16.1.
  */
 
-export type Version = { major: number; minor: number; patch: number; text: string };
-/** Half open: `[from, until)`. */
-export type Span = { from: string; until?: string };
+import { compareVersions, known, parseVersion, within, type Span, type Version } from '@linstock/core';
 
 /** The oldest that we drive: 1.9.1 is what is tested, and 1.9.0 has the same API. */
 export const oldest = '1.9.0';
 /** The newest that the tables of this folder were read from. */
 export const newest = '1.16.1';
-
-/** `1.9.1`, `v1.16.1`, `1.17.0-dev`: what is behind the numbers does not count. */
-export function parseVersion(text: string): Version | null {
-  const match = /^v?(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:-[\w.-]{1,40})?$/.exec(text.trim());
-  if (match === null) return null;
-  const [major = 0, minor = 0, patch = 0] = match.slice(1, 4).map(Number);
-  return { major, minor, patch, text: text.trim().replace(/^v/, '') };
-}
 
 /**
  * The version in what `--version` prints. Only its first line counts: a second one is a line of the log (facts §1.6), and `jailer` says
@@ -31,22 +21,6 @@ export function parseVersion(text: string): Version | null {
 export function versionIn(output: string): Version | null {
   const match = /^(?:Firecracker|Jailer) v(\S{1,64})/.exec(output.split('\n', 1)[0] ?? '');
   return match?.[1] === undefined ? null : parseVersion(match[1]);
-}
-
-export function compareVersions(a: Version, b: Version): number {
-  return a.major - b.major || a.minor - b.minor || a.patch - b.patch;
-}
-
-function known(text: string): Version {
-  const version = parseVersion(text);
-  if (version === null) throw new Error(`${text} is no version`);
-  return version;
-}
-
-export function within(version: Version, spans: readonly Span[]): boolean {
-  return spans.some(
-    ({ from, until }) => compareVersions(version, known(from)) >= 0 && (until === undefined || compareVersions(version, known(until)) < 0),
-  );
 }
 
 /** Why this version is not driven at all; null when it is. */

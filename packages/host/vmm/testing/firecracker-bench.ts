@@ -9,7 +9,8 @@ import { jailerAt, simulatorAt, type SimulatorOptions, type SimVersion } from '@
 import type { VmmBench } from '@linstock/testkit/vmm-suite';
 import { Units } from '../../tools/units.ts';
 import { FirecrackerVmm } from '../firecracker/driver.ts';
-import { parseVersion, versionIn } from '../firecracker/versions.ts';
+import { parseVersion } from '@linstock/core';
+import { versionIn } from '../firecracker/versions.ts';
 import type { LaunchOrder, LaunchPlan } from '../vmm.ts';
 import { bench, noCgroups } from './benches.ts';
 

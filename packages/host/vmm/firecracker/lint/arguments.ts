@@ -2,8 +2,8 @@
  * What single boot arguments do to a guest of Firecracker. Pure.
  * Sources: kernel/params.c, net/ipv4/ipconfig.c, arch/x86/kernel/reboot.c, drivers/tty/serial/8250 of Linux; vmm/src/builder.rs.
  */
-import { canonicalKey, checkTemplate, lastValue, parseAddress, tokenOf, type BootToken } from '@linstock/core';
-import { has, type Version } from '../versions.ts';
+import { type BootToken, canonicalKey, checkTemplate, lastValue, parseAddress, tokenOf, type Version } from '@linstock/core';
+import { has } from '../versions.ts';
 import { list, quoted, section, type Say, type Section } from './finding.ts';
 
 const at = '/boot-source/boot_args';

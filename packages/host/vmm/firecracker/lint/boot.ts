@@ -3,9 +3,9 @@
  * Sources: vmm/src/builder.rs (what is appended), vmm_config/boot_source.rs (defaults), linux-loader's cmdline (what is refused),
  * init/do_mounts.c of Linux (the last root=, ro and rw count).
  */
-import { canonicalKey, lastValue, mostLineBytes, parseCommandLine, type BootToken } from '@linstock/core';
+import { type BootToken, canonicalKey, lastValue, mostLineBytes, parseCommandLine, type Version } from '@linstock/core';
 import { mmioToken } from '../command-line.ts';
-import { has, type Version } from '../versions.ts';
+import { has } from '../versions.ts';
 import { lintArguments } from './arguments.ts';
 import { list, section, type Say, type Section } from './finding.ts';
 

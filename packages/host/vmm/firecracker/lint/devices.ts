@@ -1,7 +1,7 @@
 /** Drives, interfaces and all other devices of a configuration. Pure. Sources: vmm/src/resources.rs and vmm_config/*.rs. */
-import { parseAddress } from '@linstock/core';
+import { parseAddress, type Version, within } from '@linstock/core';
 import { isGiven, isRecord, pointer } from '../checks.ts';
-import { abilitySpans, has, whenSpans, within, type Version } from '../versions.ts';
+import { abilitySpans, has, whenSpans } from '../versions.ts';
 import { deviceCount } from './boot.ts';
 import { list, quoted, section, type Say, type Section } from './finding.ts';
 

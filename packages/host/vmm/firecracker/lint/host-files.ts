@@ -1,7 +1,7 @@
 /** What the paths of a configuration lead to on this machine, judged. Pure. See host-judge.ts. */
 import { dirname } from 'node:path';
-import { kindOf, looks, type FileKind } from '../../../images/magic.ts';
-import { has, refusalOfKernel, type Version } from '../versions.ts';
+import { kindOf, looks, type FileKind, type Version } from '@linstock/core';
+import { has, refusalOfKernel } from '../versions.ts';
 import { rootOf } from './boot.ts';
 import type { Say, Section } from './finding.ts';
 import type { FileSight, HostSight } from './host-sight.ts';

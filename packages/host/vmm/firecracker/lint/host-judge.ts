@@ -4,7 +4,7 @@
  * Sources: vmm_config/*.rs, devices/virtio/{block,net,pmem,vsock}, logger/logging.rs of Firecracker; drivers/net/tun.c of Linux.
  */
 import { isAbsolute } from 'node:path';
-import type { Version } from '../versions.ts';
+import type { Version } from '@linstock/core';
 import { rootOf } from './boot.ts';
 import { gathering, section, type Finding, type Say, type Section } from './finding.ts';
 import { judgePath, judgeTwins } from './host-files.ts';

@@ -6,7 +6,7 @@ import { constants, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { access, open, stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
-import { MAGIC_BYTES } from '../../../images/magic.ts';
+import { MAGIC_BYTES } from '@linstock/core';
 import { parseArrays, recordOf, textOf } from '../../../network/links.ts';
 import { exec, succeeded } from '../../../tools/exec.ts';
 import { isAbsence } from '../../../tools/files.ts';

@@ -1,5 +1,6 @@
 /** A configuration file and, if wanted, this machine, as one list of findings with the places where they stand. */
-import { newest, parseVersion, refusalOfVersion, type Version } from '../versions.ts';
+import { parseVersion, type Version } from '@linstock/core';
+import { newest, refusalOfVersion } from '../versions.ts';
 import type { Finding } from './finding.ts';
 import { judgeHost } from './host-judge.ts';
 import { lookAtHost } from './host-look.ts';

@@ -5,7 +5,8 @@
  * host-judge.ts.
  */
 import { checkConfig, checkShape, isRecord, type FieldProblem } from '../checks.ts';
-import { abilitySpans, compareVersions, has, newest, oldest, parseVersion, whenSpans, type Version } from '../versions.ts';
+import { compareVersions, parseVersion, type Version } from '@linstock/core';
+import { abilitySpans, has, newest, oldest, whenSpans } from '../versions.ts';
 import { lintBoot } from './boot.ts';
 import { lintDrives, lintNetwork, lintRest } from './devices.ts';
 import { gathering, section, type Finding, type Say, type Section, type Severity } from './finding.ts';

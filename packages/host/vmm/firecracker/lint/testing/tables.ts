@@ -1,6 +1,6 @@
 /** A configuration that nothing is to be said about, ways to spoil it, and the form of the tables that the rules are tested by. */
 import { expect, test } from 'vitest';
-import { parseVersion, type Version } from '../../versions.ts';
+import { parseVersion, type Version } from '@linstock/core';
 import type { Finding, Severity } from '../finding.ts';
 import { lintConfig } from '../lint.ts';
 

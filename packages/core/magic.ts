@@ -1,10 +1,14 @@
 /** What a file looks like from its first bytes: used to refuse with "this looks like …" instead of "invalid". Pure; never throws. */
+import { isAt } from './bytes.ts';
 
 export type FileKind =
   | 'empty'
   | 'elf'
   | 'bzImage'
   | 'arm64 Image'
+  | 'RISC-V Image'
+  | 'EFI zboot image'
+  | 'EFI program'
   | 'script'
   | 'gzip'
   | 'xz'
@@ -26,22 +30,23 @@ export type FileKind =
   | 'text'
   | 'unknown';
 
-const STARTS: readonly (readonly [FileKind, readonly number[]])[] = [
-  ['elf', [0x7f, 0x45, 0x4c, 0x46]],
-  ['gzip', [0x1f, 0x8b, 0x08]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-  ['lz4', [0x02, 0x21, 0x4c, 0x18]],
-  ['lz4', [0x04, 0x22, 0x4d, 0x18]],
-  ['lzo', [0x89, 0x4c, 0x5a, 0x4f, 0x00, 0x0d, 0x0a, 0x1a, 0x0a]],
-  ['lzma', [0x5d, 0x00, 0x00]],
-  ['cpio archive', [...Buffer.from('07070')]],
-  ['squashfs image', [...Buffer.from('hsqs')]],
-  ['qcow2 disk', [...Buffer.from('QFI\xfb', 'latin1')]],
-  ['zip archive', [...Buffer.from('PK\x03\x04', 'latin1')]],
-  ['Debian package', [...Buffer.from('!<arch>\ndebian')]],
-  ['script', [...Buffer.from('#!')]],
+/** A character per byte. */
+const STARTS: readonly (readonly [FileKind, string])[] = [
+  ['elf', '\x7fELF'],
+  ['gzip', '\x1f\x8b\x08'],
+  ['xz', '\xfd7zXZ\0'],
+  ['zstd', '\x28\xb5\x2f\xfd'],
+  ['bzip2', 'BZh'],
+  ['lz4', '\x02\x21\x4c\x18'],
+  ['lz4', '\x04\x22\x4d\x18'],
+  ['lzo', '\x89LZO\0\r\n\x1a\n'],
+  ['lzma', '\x5d\0\0'],
+  ['cpio archive', '07070'],
+  ['squashfs image', 'hsqs'],
+  ['qcow2 disk', 'QFI\xfb'],
+  ['zip archive', 'PK\x03\x04'],
+  ['Debian package', '!<arch>\ndebian'],
+  ['script', '#!'],
 ];
 
 /** Offset of the ext2/3/4 superblock's magic 0xEF53 (kernel Documentation/filesystems/ext4/super.rst: 0x400 + 0x38). */
@@ -50,17 +55,19 @@ export const EXT_MAGIC_OFFSET = 0x438;
 export const MAGIC_BYTES = 0x8010;
 
 export function kindOf(bytes: Uint8Array): FileKind {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, MAGIC_BYTES));
+  const head = bytes.subarray(0, MAGIC_BYTES);
   if (head.length === 0) return 'empty';
-  const textAt = (at: number, length: number): string => head.toString('latin1', at, at + length);
-  // A bzImage before the rest: its first bytes may be an EFI stub's "MZ" or old boot code; "HdrS" is its sign (Documentation/arch/x86/boot.rst).
-  if (textAt(0x202, 4) === 'HdrS' && head.length > 0x206) return 'bzImage';
-  if (textAt(0x38, 4) === 'ARM\x64') return 'arm64 Image';
-  for (const [kind, start] of STARTS) if (start.every((byte, index) => head[index] === byte)) return kind;
-  if (head[EXT_MAGIC_OFFSET] === 0x53 && head[EXT_MAGIC_OFFSET + 1] === 0xef) return 'ext file system';
-  if (textAt(257, 5) === 'ustar') return 'tar archive';
-  if (textAt(0x8001, 5) === 'CD001') return 'ISO image';
-  if (head[0x1fe] === 0x55 && head[0x1ff] === 0xaa) return 'partitioned disk';
+  // Kernels before the rest: the first bytes of one may be an EFI stub's "MZ" or old boot code; what tells is further in.
+  if (isAt(head, 0x202, 'HdrS') && head.length > 0x206) return 'bzImage'; // Documentation/arch/x86/boot.rst
+  if (isAt(head, 0x38, 'ARM\x64')) return 'arm64 Image'; // Documentation/arch/arm64/booting.rst
+  if (isAt(head, 0x38, 'RSC\x05')) return 'RISC-V Image'; // Documentation/arch/riscv/boot-image-header.rst
+  if (isAt(head, 0, 'MZ') && isAt(head, 4, 'zimg')) return 'EFI zboot image'; // drivers/firmware/efi/libstub/zboot-header.S
+  for (const [kind, start] of STARTS) if (isAt(head, 0, start)) return kind;
+  if (isAt(head, EXT_MAGIC_OFFSET, '\x53\xef')) return 'ext file system';
+  if (isAt(head, 257, 'ustar')) return 'tar archive';
+  if (isAt(head, 0x8001, 'CD001')) return 'ISO image';
+  if (isAt(head, 0x1fe, '\x55\xaa')) return 'partitioned disk';
+  if (isAt(head, 0, 'MZ')) return 'EFI program';
   if (head.every((byte) => byte === 0)) return 'zeros';
   return head.every((byte) => byte === 9 || byte === 10 || byte === 13 || (byte >= 0x20 && byte !== 0x7f)) ? 'text' : 'unknown';
 }
@@ -71,6 +78,9 @@ export const looks: Record<FileKind, string> = {
   elf: 'an ELF file',
   bzImage: 'a bzImage kernel',
   'arm64 Image': 'a kernel for arm64',
+  'RISC-V Image': 'a kernel for RISC-V',
+  'EFI zboot image': 'a kernel in an EFI zboot image',
+  'EFI program': 'an EFI program, such as a boot loader or a unified kernel image',
   script: 'a script',
   gzip: 'gzip-compressed data',
   xz: 'xz-compressed data',

@@ -8,6 +8,8 @@ export type ElfSample = {
   loadEnd?: number;
   interpreter?: boolean;
   loadFileBytes?: number;
+  /** follows at a multiple of 8 */
+  tail?: Buffer;
 };
 
 const ALIGN = 4;
@@ -20,7 +22,6 @@ export function elfSample(sample: ElfSample = {}): Buffer {
     note = true,
     loadEnd = 0x1e1_0000,
   } = sample;
-  const text = Buffer.from(`Linux version %s (%s)\0${banner}\0`);
   const noteBytes = note
     ? Buffer.concat([
         words(4, 3, 1),
@@ -33,6 +34,9 @@ export function elfSample(sample: ElfSample = {}): Buffer {
     : words(4, 0, 1, 0x554e47);
   const headers = sample.interpreter === true ? 3 : 2;
   const dataAt = 64 + headers * 56;
+  const start = Buffer.from(`Linux version %s (%s)\0${banner}\0`, 'latin1');
+  const gap = sample.tail === undefined ? 0 : (8 - ((dataAt + noteBytes.length + start.length) % 8)) % 8;
+  const text = Buffer.concat([start, Buffer.alloc(gap), sample.tail ?? Buffer.alloc(0)]);
   const file = Buffer.alloc(dataAt + noteBytes.length + text.length + ALIGN);
   file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   file.writeUInt16LE(type, 16);
@@ -68,6 +72,7 @@ export function bzImageSample(payload: Buffer, unpackedBytes: number, options: {
   file.writeUInt16LE(0xaa55, 0x1fe);
   file.write('HdrS', 0x202, 'latin1');
   file.writeUInt16LE(0x20f, 0x206);
+  file.writeUInt16LE(1, 0x236); // XLF_KERNEL_64
   file.writeUInt16LE(0x400, 0x20e);
   file[0x211] = 1;
   file.writeUInt32LE(64, 0x248);
@@ -75,6 +80,42 @@ export function bzImageSample(payload: Buffer, unpackedBytes: number, options: {
   file.write('6.1.99-test (someone@somewhere) #1 SMP\0', 0x600, 'latin1');
   whole.copy(file, at);
   return file;
+}
+
+const BANNER = 'Linux version 6.1.99-test (someone@somewhere) #1 SMP\n\0';
+
+/** The flat image of arm64 with an EFI stub before it. */
+export function arm64Sample(banner: string = BANNER): Buffer {
+  const file = Buffer.alloc(256);
+  file.write('MZ', 0, 'latin1');
+  file.writeUInt32LE(file.length, 16);
+  file.write('ARM\x64', 0x38, 'latin1');
+  file.writeUInt32LE(0x40, 0x3c);
+  file.write('PE\0\0\x64\xaa', 0x40, 'latin1');
+  return Buffer.concat([file, Buffer.from(banner, 'latin1')]);
+}
+
+export function zbootSample(payload: Buffer): Buffer {
+  const file = Buffer.alloc(256);
+  file.write('MZ\0\0zimg', 0, 'latin1');
+  file.writeUInt32LE(file.length, 8);
+  file.writeUInt32LE(payload.length, 12);
+  file.write('gzip', 24, 'latin1');
+  file.writeUInt32LE(0x40, 0x3c);
+  file.write('PE\0\0\x64\xaa', 0x40, 'latin1');
+  return Buffer.concat([file, payload]);
+}
+
+/** An archive of empty files in the newc format, with its end mark. */
+export function cpioSample(names: readonly string[]): Buffer {
+  const padded = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+  const entry = (name: string): Buffer => {
+    const fields = [0, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.length + 1, 0];
+    const header = `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`;
+    return padded(Buffer.from(`${header}${name}\0`, 'latin1'));
+  };
+  const archive = Buffer.concat([...names, 'TRAILER!!!'].map(entry));
+  return Buffer.concat([archive, Buffer.alloc((512 - (archive.length % 512)) % 512)]);
 }
 
 function words(...values: number[]): Buffer {

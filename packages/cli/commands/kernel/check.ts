@@ -1,0 +1,34 @@
+import { command, exitCodes, UsageError } from '../../command.ts';
+import { loadKernels } from '../../daemon-face.ts';
+import { checkLines, kernelPairs } from '../../kernel-page.ts';
+import { page } from '../../render.ts';
+
+export const kernelCheck = command({
+  path: ['kernel', 'check'],
+  summary: 'Check whether a kernel has what a VMM and an image need; exit code 1 when something is missing',
+  args: { file: { kind: 'text', doc: 'vmlinux or bzImage' } },
+  options: {
+    for: { kind: 'text', flag: '--for <vmm>', doc: 'firecracker, firecracker@1.9.1 or qemu' },
+    transport: { kind: 'text', flag: '--transport <bus>', doc: 'how devices are attached: mmio (usual) or pci' },
+    needs: { kind: 'list', flag: '--needs <list>', doc: 'what the image needs besides, with commas (see docs/kernels.md)' },
+    config: { kind: 'text', flag: '--config <file>', doc: 'its configuration; not believed where the kernel contradicts it' },
+  },
+  async run({ args, options }, { out, signal }) {
+    if (options.for === undefined) throw new UsageError('--for is missing: say firecracker, firecracker@1.9.1 or qemu');
+    const { checkTargetOf, lookWhetherKernelFits } = await loadKernels();
+    const needs = [...new Set(options.needs.flatMap((list) => list.split(',')).map((word) => word.trim()))].filter((word) => word !== '');
+    const asked = checkTargetOf({ for: options.for, transport: options.transport, needs });
+    if (!asked.ok) throw new UsageError(asked.say);
+    const check = await lookWhetherKernelFits({ path: args.file, configPath: options.config, signal }, asked.target);
+    const shown = new Set(['file', 'format', 'release', 'config', 'not believed', 'unreadable']);
+    await out.answer(check, () => [
+      ...page(
+        kernelPairs(check.kernel).filter(([name]) => shown.has(name)),
+        out.style,
+      ),
+      '',
+      ...checkLines(check, out.style),
+    ]);
+    return check.verdict === 'missing' ? exitCodes.fault : exitCodes.done;
+  },
+});

@@ -1,0 +1,11 @@
+export * from './banner.ts';
+export * from './check.ts';
+export * from './config-text.ts';
+export * from './contents.ts';
+export * from './diff.ts';
+export * from './image.ts';
+export * from './needles.ts';
+export { allNeedles, contradiction, knownOptions, knowOptions, quoted, type OptionEvidence } from './options.ts';
+export { besides, proofs } from './proofs.ts';
+export { askable } from './requirements.ts';
+export type { Transport } from './requirement.ts';

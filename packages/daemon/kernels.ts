@@ -1,0 +1,1 @@
+export { askable, checkTargetOf, lookAtTwoKernels, lookIntoKernel, lookWhetherKernelFits } from '@linstock/host/kernels';
