@@ -45,8 +45,13 @@ export function textOf(view: ImageView, path: string): string | null {
   const content = view.read(path, mostTextBytes);
   if (content.is !== 'there') return null;
   const text = new TextDecoder().decode(content.bytes);
-  return text.includes('\0') ? null : text;
+  // Longer lines are data, and patterns would be slow on them.
+  if (text.includes('\0')) return null;
+  const lines = text.split('\n');
+  return lines.some((line) => line.length > mostLineLength) ? lines.map((line) => line.slice(0, mostLineLength)).join('\n') : text;
 }
+
+const mostLineLength = 2048;
 
 export function namesIn(view: ImageView, path: string): readonly string[] {
   const listing = view.list(path);

@@ -29,7 +29,8 @@ const mostLinks = 40;
 const mostPathLength = 4096;
 /** A lint asks some thousand questions of a big image. */
 const mostSteps = 400_000;
-const mostContentBytes = 256 * 1024 * 1024;
+/** A lint of a full Debian reads 2 MB. */
+const mostContentBytes = 32 * 1024 * 1024;
 /** Of one file; configuration files have a few KB. */
 const mostFileBytes = 16 * 1024 * 1024;
 const mostKeptNames = 1_000_000;

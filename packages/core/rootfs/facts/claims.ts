@@ -9,7 +9,7 @@
  * profiles say (seen with 1.42, with none, with a DHCP and with a static profile).
  */
 import type { LintContext, IpLease } from '../context.ts';
-import type { NetworkFacts } from './network.ts';
+import type { DhcpClient, NetworkFacts } from './network.ts';
 import type { NetworkFile } from './networkd.ts';
 import { optionOf } from './ifupdown.ts';
 
@@ -33,10 +33,9 @@ export function claimsOf(network: NetworkFacts, context: LintContext): Claim[] {
   return [
     ...networkd.files.filter((file) => !file.unmanaged && file.from !== 'network-generator').map((file) => networkdClaim(file, context)),
     ...(ifupdown.runs ? ifupdownClaims(ifupdown, context) : []),
-    ...others.map(({ by, path, line, does }): Claim => {
-      const asks = does === 'asks';
-      const outcome = context.lease === null ? 'kept' : asks ? 'route-lost' : 'unknown';
-      return { by, path, line, sure: asks, dhcp: asks, addresses: [], outcome, collides: false };
+    ...others.map(({ by, path, line, client, sure }): Claim => {
+      const outcome = context.lease === null ? 'kept' : clientOutcome(client);
+      return { by, path, line, sure, dhcp: client !== null, addresses: [], outcome, collides: false };
     }),
   ];
 }
@@ -89,7 +88,7 @@ function ifupdownClaims({ auto, stanzas, client }: NetworkFacts['ifupdown'], { l
 }
 
 /** udhcpc's script begins by taking every address away (`deconfig`); dhclient touches none before it has a lease. */
-function clientOutcome(client: NetworkFacts['ifupdown']['client']): Outcome {
+function clientOutcome(client: DhcpClient | null): Outcome {
   switch (client) {
     case 'udhcpc':
       return 'address-lost';

@@ -29,7 +29,7 @@ export function consoleLoginOf(
   if (init.kind === 'script' || init.kind === 'other') return { is: 'unknown' };
   // Without an inittab busybox offers a shell on the console.
   if (init.inittab === null) return init.kind === 'busybox' ? { is: 'there' } : { is: 'unknown' };
-  if (init.openrc.some(({ service }) => service === `agetty.${terminal}`)) return { is: 'there' };
+  if (init.services.includes(`agetty.${terminal}`)) return { is: 'there' };
   const there = init.inittab.some(
     ({ id, action, process }) =>
       /^(?:respawn|askfirst|sysinit)/.test(action) &&

@@ -98,3 +98,25 @@ test.each([
     { numRuns: 200 },
   );
 });
+
+/** Each would make a careless pattern take hours; the bound is the time that the test may take. */
+test.each([
+  ['spaces', ' '.repeat(250_000)],
+  ['an address that never comes to its device', 'ip addr add '.repeat(20_000)],
+  ['keys without a colon', `${'a '.repeat(100_000)}#`],
+  ['brackets', '['.repeat(250_000)],
+  ['open expansions', '${A:-'.repeat(50_000)],
+  ['braces', '}'.repeat(250_000)],
+  ['quotes', '"\\'.repeat(100_000)],
+  ['many commands', 'command=x\n'.repeat(20_000)],
+  ['short lines', 'a: b\n'.repeat(50_000)],
+  ['deeper and deeper', Array.from({ length: 600 }, (_, index) => `${' '.repeat(index)}a:`).join('\n')],
+])('a file of %s in every place', (_, text) => {
+  for (const base of [debian, alpine]) {
+    const files = Object.keys({ ...base, ...more }).filter(
+      (path) => /^\/etc\/|\/system\/|websockify/.test(path) && path !== '/etc/init.d/httpd',
+    );
+    const image = imageOf(base, more, Object.fromEntries(files.map((path) => [path, `#!/bin/sh\n${text}`])));
+    expect(findingsOf(factsIn(image), contextOf())).toBeInstanceOf(Array);
+  }
+});

@@ -19,8 +19,8 @@ export type Init = {
   kind: InitKind;
   /** null: there is no inittab */
   inittab: readonly InittabLine[] | null;
-  /** services of OpenRC's runlevels */
-  openrc: readonly { runlevel: string; service: string }[];
+  /** scripts of /etc/init.d that the boot starts: of OpenRC's runlevels, of the rc folders of sysvinit, or by their names as in buildroot */
+  services: readonly string[];
 };
 
 /** The kernel's own list when no init= names one (init/main.c, kernel_init). */
@@ -37,9 +37,7 @@ export function initOf(view: ImageView, context: LintContext): Init {
     program,
     kind: kindOf(program, view),
     inittab: text === null ? null : inittabLines(text),
-    openrc: ['sysinit', 'boot', 'default'].flatMap((runlevel) =>
-      namesIn(view, `/etc/runlevels/${runlevel}`).map((service) => ({ runlevel, service })),
-    ),
+    services: servicesOf(view, text === null ? [] : inittabLines(text)),
   };
 }
 
@@ -51,6 +49,14 @@ function kindOf(program: Program, view: ImageView): InitKind {
   if (name === 'openrc-init') return 'openrc-init';
   if (program.form === 'script') return 'script';
   return name === 'init' && isThere(view, '/etc/inittab') && isThere(view, '/etc/init.d') ? 'sysvinit' : 'other';
+}
+
+function servicesOf(view: ImageView, inittab: readonly InittabLine[]): string[] {
+  const openrc = ['sysinit', 'boot', 'default'].flatMap((runlevel) => namesIn(view, `/etc/runlevels/${runlevel}`));
+  const level = inittab.find(({ action }) => action === 'initdefault')?.levels ?? '2';
+  const links = ['S', level].flatMap((one) => namesIn(view, `/etc/rc${one}.d`).flatMap((name) => /^S\d\d(.+)$/.exec(name)?.[1] ?? []));
+  const named = namesIn(view, '/etc/init.d').filter((name) => /^S\d\d/.test(name));
+  return [...new Set([...openrc, ...(openrc.length === 0 ? links : []), ...named])];
 }
 
 /** `id:levels:action:process`, inittab(5); busybox reads the id as a terminal. */

@@ -135,13 +135,20 @@ const wrappers: Readonly<Record<string, number>> = {
 export function unwrapped(words: readonly string[]): readonly string[] {
   let rest = words;
   for (let hops = 0; hops < 8; hops++) {
-    const own = wrappers[baseName(rest[0] ?? '')];
+    const name = baseName(rest[0] ?? '');
+    if (name === 'start-stop-daemon') rest = [optionValue(rest, '--startas', '-a', '--exec', '-x') ?? '', ...afterDashes(rest)];
+    const own = wrappers[name];
     if (own === undefined) return rest;
     let next = 1;
     while (next < rest.length && ((rest[next] ?? '').startsWith('-') || /^[A-Za-z_]\w*=/.test(rest[next] ?? ''))) next++;
     rest = rest.slice(next + own);
   }
   return rest;
+}
+
+function afterDashes(words: readonly string[]): readonly string[] {
+  const dashes = words.indexOf('--');
+  return dashes < 0 ? [] : words.slice(dashes + 1);
 }
 
 /** Where a command will listen, as far as its words show. */

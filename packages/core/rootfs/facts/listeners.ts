@@ -45,14 +45,10 @@ export function listeningOf(view: ImageView, files: UnitFiles | null, boot: Boot
         0,
       );
     }
-    const boots = new Set(init.openrc.map(({ service }) => service));
-    for (const name of namesIn(view, '/etc/init.d')) {
-      const started = init.openrc.length === 0 ? /^(?:rcS|S\d\d)/.test(name) : boots.has(name);
-      gathered.script(`/etc/init.d/${name}`, { name, started, masked: false });
-    }
+    for (const name of namesIn(view, '/etc/init.d'))
+      gathered.script(`/etc/init.d/${name}`, { name, started: name === 'rcS' || init.services.includes(name), masked: false });
   }
-  for (const path of ['/etc/rc.local', '/etc/init.d/rcS'])
-    if (view.stat(path).is === 'there') gathered.script(path, { name: path, started: true, masked: false });
+  if (view.stat('/etc/rc.local').is === 'there') gathered.script('/etc/rc.local', { name: '/etc/rc.local', started: true, masked: false });
   return gathered;
 }
 
@@ -87,9 +83,21 @@ class Gathered implements Listening {
     if (/^#!.*\b(?:ba|da|a|k|z)?sh\b|^#!.*openrc-run/.test(text))
       for (const { words, line } of shellCommands(text)) this.command(words, who, path, line, depth + 1);
     // OpenRC's services name their command in variables.
-    const [, command = '', args = ''] = /^command="?([^"\n]+)"?[^]*?^command_args="([^"\n]*)"/m.exec(text) ?? [];
-    if (command !== '')
-      this.#add(endpointsOf([command, ...plainWords(args)]), who, path, text.slice(0, text.indexOf('command_args')).split('\n').length);
+    const lines = text.split('\n');
+    const valueOf = (key: string): string | undefined =>
+      lines
+        .map((row) => row.trim())
+        .find((row) => row.startsWith(`${key}=`))
+        ?.slice(key.length + 1);
+    const command = valueOf('command');
+    const args = lines.findIndex((row) => row.trim().startsWith('command_args='));
+    if (command !== undefined && args >= 0)
+      this.#add(
+        endpointsOf([...plainWords(command), ...plainWords(plainWords(valueOf('command_args') ?? '')[0] ?? '')]),
+        who,
+        path,
+        args + 1,
+      );
   }
 
   command(given: readonly string[], who: Speaker, path: string, line: number, depth: number): void {

@@ -23,7 +23,7 @@ import type { Boot } from './started.ts';
 export type NetworkFacts = {
   /** .network files that systemd-networkd will take, or may; empty when it does not run */
   networkd: { runs: boolean; files: readonly NetworkFile[] };
-  ifupdown: Ifupdown & { runs: boolean; client: 'dhclient' | 'udhcpc' | 'dhcpcd' | null };
+  ifupdown: Ifupdown & { runs: boolean; client: DhcpClient | null };
   networkManager: NetworkManager & { runs: boolean };
   cloudInit: CloudInit & { runs: boolean };
   /** DHCP clients that run by themselves, and scripts that set addresses */
@@ -32,7 +32,9 @@ export type NetworkFacts = {
   resolvTarget: string | null;
 };
 
-export type OtherAuthority = { by: string; path: string; line: number | null; does: 'asks' | 'unknown' };
+export type DhcpClient = 'dhclient' | 'udhcpc' | 'dhcpcd';
+/** `sure`: a service that takes every interface; a script may do it or not. */
+export type OtherAuthority = { by: string; path: string; line: number | null; client: DhcpClient | null; sure: boolean };
 
 /** What was found before, and bears on the network. */
 type Known = { init: Init; boot: Boot | null; netplan: Netplan; speeches: readonly Speech[] };
@@ -97,15 +99,13 @@ export function systemdVersion(view: ImageView): number | null {
   return null;
 }
 
-/** ifupdown's service, OpenRC's, or a line of an inittab or start script that calls ifup. */
+/** ifupdown's service, or a line of an inittab or start script that calls ifup. */
 function ifupRuns(init: Init, boot: Boot | null, speeches: readonly Speech[]): boolean {
   if (boot !== null) return boot.started.has('networking.service') || boot.started.has('ifup@.service');
-  return (
-    init.openrc.some(({ service }) => service === 'networking') || speeches.some(({ started, text }) => started && /\bifup\b/.test(text))
-  );
+  return init.services.includes('networking') || speeches.some(({ started, text }) => started && /\bifup\b/.test(text));
 }
 
-function clientOf(view: ImageView): NetworkFacts['ifupdown']['client'] {
+function clientOf(view: ImageView): DhcpClient | null {
   // The order in which ifupdown looks for them (inet.defn); busybox's ifup knows udhcpc alone.
   const there = (name: string): boolean => ['/sbin', '/usr/sbin', '/bin', '/usr/bin'].some((folder) => isThere(view, `${folder}/${name}`));
   const ifup = ['/sbin/ifup', '/usr/sbin/ifup'].map((path) => view.stat(path)).find((look) => look.is === 'there');
@@ -125,23 +125,21 @@ const SETS_ADDRESS =
   /\bip\s+(?:-4\s+)?a(?:ddr(?:ess)?)?\s+(?:add|replace|change)\b.*\bdev\s+["']?(?:eth0|\$)|\bifconfig\s+eth0\s+["']?[\d$]|\b(?:dhclient|udhcpc|dhcpcd)\b.*(?:eth0|\$)/;
 
 function othersOf(boot: Boot | null, speeches: readonly Speech[], dhcpcd: 'spares' | 'asks' | 'unknown'): OtherAuthority[] {
-  const clients = [...(boot?.started.values() ?? [])].filter(({ unit }) => CLIENT_UNITS.test(unit.name)).map(({ unit }) => unit);
-  const isDhcpcd = (name: string): boolean => name.startsWith('dhcpcd');
-  const scripts = speeches.flatMap(({ name, path, text, started }): OtherAuthority[] => {
-    if (!started || clients.some((unit) => unit.name === name)) return [];
-    const line = text.split('\n').findIndex((row) => SETS_ADDRESS.test(row) && !row.trim().startsWith('#'));
-    return line < 0 ? [] : [{ by: name, path, line: path.endsWith('.service') ? null : line + 1, does: 'unknown' }];
+  const units = [...(boot?.started.values() ?? [])].map(({ unit }) => unit).filter(({ name }) => CLIENT_UNITS.test(name));
+  const services = units.flatMap(({ name, path }): OtherAuthority[] => {
+    const isDhcpcd = name.startsWith('dhcpcd');
+    if (isDhcpcd && dhcpcd === 'spares') return [];
+    const client = isDhcpcd && dhcpcd === 'asks' ? 'dhcpcd' : null;
+    return [{ by: name, path: path ?? name, line: null, client, sure: client !== null }];
   });
-  const spared = clients.filter(({ name }) => !(isDhcpcd(name) && dhcpcd === 'spares'));
-  return [
-    ...spared.map(({ name, path }): OtherAuthority => ({
-      by: name,
-      path: path ?? name,
-      line: null,
-      does: isDhcpcd(name) && dhcpcd === 'asks' ? 'asks' : 'unknown',
-    })),
-    ...scripts,
-  ];
+  const scripts = speeches.flatMap(({ name, path, text, started }): OtherAuthority[] => {
+    if (!started || units.some((unit) => unit.name === name)) return [];
+    const rows = text.split('\n');
+    const at = rows.findIndex((row) => SETS_ADDRESS.test(row) && !row.trim().startsWith('#'));
+    const client = (['udhcpc', 'dhclient', 'dhcpcd'] as const).find((one) => rows[at]?.includes(one)) ?? null;
+    return at < 0 ? [] : [{ by: name, path, line: path.endsWith('.service') ? null : at + 1, client, sure: false }];
+  });
+  return [...services, ...scripts];
 }
 
 function danglingResolv(view: ImageView, runs: (unit: string) => boolean): string | null {

@@ -34,7 +34,7 @@ const MACHINES: Readonly<Record<number, string>> = {
 };
 
 /** The loader's name stands within the first page in every program that a linker made; the kernel reads as far as it must. */
-const headBytes = 64 * 1024;
+const headBytes = 8 * 1024;
 /** BINPRM_BUF_SIZE: the kernel looks at so much of a script's first line. */
 const scriptLine = 256;
 /** The kernel gives up after four interpreters of interpreters (fs/exec.c). */

@@ -59,7 +59,19 @@ function withoutComment(text: string): string {
   return text;
 }
 
-const KEY = /^(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([^\s\-?:,[\]{}#&*!|>'"%@`][^#]*?|-[^\s#][^#]*?))\s*:(?:\s+|$)/;
+/** `key: rest` at the beginning of a row; null when the row is something else. */
+function keyOf(row: string): { key: string; rest: string } | null {
+  const quoted = /^(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)')/.exec(row);
+  const from = quoted === null ? 0 : quoted[0].length;
+  let colon = row.indexOf(':', from);
+  while (colon >= 0 && colon + 1 < row.length && !/\s/.test(row.charAt(colon + 1))) colon = row.indexOf(':', colon + 1);
+  if (colon < 0) return null;
+  const rest = row.slice(colon + 1).trimStart();
+  const between = row.slice(from, colon).trimEnd();
+  if (quoted !== null) return between === '' ? { key: quoted[1] ?? quoted[2]?.replaceAll("''", "'") ?? '', rest } : null;
+  // What a plain word cannot begin with; a dash may, when no space follows it.
+  return between === '' || /^(?:[?:,[\]{}#&*!|>'"%@`]|-(?:\s|$))/.test(between) ? null : { key: between, rest };
+}
 
 class Parser {
   failed = false;
@@ -80,7 +92,7 @@ class Parser {
     if (row === undefined || row.indent < least) return { is: 'text', line: row?.line ?? 0, text: '' };
     if (depth > mostDepth) return this.#fail(row.line);
     if (/^-(?:\s|$)/.test(row.text)) return this.#list(row.indent, depth);
-    if (KEY.test(row.text)) return this.#map(row.indent, depth);
+    if (keyOf(row.text) !== null) return this.#map(row.indent, depth);
     this.#at++;
     return this.#scalar(row.text, row, depth);
   }
@@ -107,13 +119,12 @@ class Parser {
     const entries: { key: string; line: number; value: Yaml }[] = [];
     const line = this.#rows[this.#at]?.line ?? 0;
     for (let row = this.#rows[this.#at]; row !== undefined && !this.failed; row = this.#rows[this.#at]) {
-      const match = row.indent === indent ? KEY.exec(row.text) : null;
+      const match = row.indent === indent ? keyOf(row.text) : null;
       if (match === null) {
         if (row.indent > indent) this.failed = true;
         break;
       }
-      const key = match[1] ?? match[2]?.replaceAll("''", "'") ?? match[3] ?? '';
-      const rest = row.text.slice(match[0].length);
+      const { key, rest } = match;
       this.#at++;
       const next = this.#rows[this.#at];
       // A list may stand as deep as the key it belongs to.
@@ -135,7 +146,7 @@ class Parser {
     }
     if (/^[[{]/.test(text)) {
       let whole = text;
-      for (let next = this.#rows[this.#at]; next !== undefined && !balanced(whole) && whole.length < 16_384; next = this.#rows[++this.#at])
+      for (let next = this.#rows[this.#at]; next !== undefined && !balanced(whole) && whole.length < 8192; next = this.#rows[++this.#at])
         whole += ` ${next.text}`;
       const flow = new Flow(whole, row.line);
       const value = flow.value(depth);

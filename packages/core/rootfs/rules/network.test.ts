@@ -121,6 +121,14 @@ table(
       name: 'the leased address without a gateway',
       pieces: [networkd, network('[Match]\nName=eth0\n[Network]\nAddress=192.168.100.3/24\n')],
     },
+    {
+      id: 'net.address-replaced',
+      name: 'a start script that calls udhcpc',
+      base: alpine,
+      pieces: { '/sbin/init': script('#!/bin/sh\nmount -a\nudhcpc -i eth0 -q\n') },
+      at: '/sbin/init:3',
+      severity: 'warning',
+    },
     { id: 'net.route-lost', name: 'dhcpcd', pieces: dhcpcd, at: '/usr/lib/systemd/system/dhcpcd.service' },
     {
       id: 'net.second-address',

@@ -115,6 +115,20 @@ table(
       given: { ports: [8080] },
       at: '/etc/init.d/httpd:3',
     },
+    {
+      id: 'ports.loopback-only',
+      name: 'a script of sysvinit, linked into its runlevel',
+      base: alpine,
+      pieces: {
+        '/sbin/init': elf(),
+        '/etc/runlevels/default/httpd': null,
+        '/etc/inittab': 'id:3:initdefault:\nT0:23:respawn:/sbin/getty -L ttyS0 9600 vt100\n',
+        '/etc/rc3.d/S01web': link('../init.d/web'),
+        '/etc/init.d/web': script('#!/bin/sh\nDAEMON=/bin/httpd\nstart-stop-daemon --start --exec $DAEMON -- -p 127.0.0.1:6080\n'),
+      },
+      given: { ports: [6080] },
+      at: '/etc/init.d/web:3',
+    },
     { id: 'ports.nobody', name: 'nothing names it', given: { ports: [6080] } },
   ],
   [
