@@ -72,6 +72,19 @@ export function stateOfPid(pid: number): string | undefined {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ')[0];
 }
 
+/**
+ * When a process began, in ticks since the host did: with its pid it names one process for good. undefined when it has let go of all that it
+ * had: gone, or dead and not yet reaped, with its last thread. Between SIGKILL and that moment its memory goes first, and its environment with
+ * it, and its open files last.
+ */
+export function aliveSince(pid: number): string | undefined {
+  const text = readKernelFile(`/proc/${pid}/stat`)?.toString('latin1');
+  if (text === undefined) return undefined;
+  // proc(5), from the third field on: state, …, number of threads, …, start time
+  const { 0: state, 17: threads, 19: since } = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (state === 'Z' || state === 'X') && Number(threads) <= 1 ? undefined : since;
+}
+
 export function commandOf(pid: number): readonly string[] {
   return readKernelFile(`/proc/${pid}/cmdline`)?.toString('utf8').split('\0').slice(0, -1) ?? [];
 }

@@ -22,6 +22,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeId, type BootId } from '@linstock/contract';
 import { eventually, othersCanReach } from '@linstock/testkit';
 import { cgroup2Mount, pidsBearing, stateOfPid } from './procs.ts';
+import { connectTo } from './sockets.ts';
 import { describeExit, Units } from './units.ts';
 
 const never = new AbortController().signal;
@@ -103,6 +104,17 @@ for (const { kind, skip, cgroup } of kinds) {
       await eventually(() => runs(folder) === 1);
       await eventually(async () => pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`).length === 2);
       expect(runs(folder)).toBe(1);
+    });
+
+    test('an end is over when the last socket is closed, not when the last memory is free', async () => {
+      const boot = newBoot();
+      const folder = folderOf(boot);
+      // a process that dies gives its memory back first, which takes a while when there is much of it
+      const program = `globalThis.held = Buffer.alloc(400e6, 1); require('node:net').createServer().listen('s')`;
+      await units.launch({ boot, folder, netns: null, argv: [process.execPath, '-e', program] }, never);
+      await eventually(() => existsSync(join(folder, 's')));
+      expect(await units.end(boot, folder, never)).toEqual({ is: 'done' });
+      await expect(connectTo({ folder, name: 's' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     });
 
     test.each([

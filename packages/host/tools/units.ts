@@ -26,7 +26,7 @@ import { ensureBornIn } from './born-in.ts';
 import { limit, memoryKills, passControllers, type UnitLimits } from './cgroup-limits.ts';
 import { isAbsence, readTextIfThere, writeDurably } from './files.ts';
 import { bootFile } from './paths.ts';
-import { bears, cgroup2Mount, pidsBearing, readKernelFile, signalPid, valuesOf, type EnvMark } from './procs.ts';
+import { aliveSince, bears, cgroup2Mount, pidsBearing, readKernelFile, signalPid, valuesOf, type EnvMark } from './procs.ts';
 import { Starter } from './starter.ts';
 
 export type UnitExit = {
@@ -147,10 +147,11 @@ export class Units {
     const wasEnded = (await this.look(boot, folder)).is === 'ended';
     const door = shutTheDoor(join(folder, bootFile.ran));
     const until = performance.now() + END_TIMEOUT_MS;
+    const dying = new Map<number, string>();
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
       signal.throwIfAborted();
-      this.#kill(boot);
-      if (this.#isEmpty(boot) && this.#dropCgroup(boot)) break;
+      this.#kill(boot, dying);
+      if (this.#isEmpty(boot) && areGone(dying) && this.#dropCgroup(boot)) break;
       if (performance.now() > until) return { is: 'busy', lookAgainInMs: 200 };
       await wait(pauseMs, undefined, { signal });
     }
@@ -221,7 +222,8 @@ export class Units {
     return this.#pids(boot, undefined).length === 0;
   }
 
-  #kill(boot: BootId): void {
+  /** `dying` gets whom only we can wait for: the kernel keeps count of who is in a cgroup, and nobody of who bears a mark. */
+  #kill(boot: BootId, dying: Map<number, string>): void {
     const cgroup = this.#cgroupOf(boot);
     if (cgroup !== null) {
       try {
@@ -233,7 +235,11 @@ export class Units {
         if (!isAbsence(error)) throw error;
       }
     }
-    for (const pid of this.#pids(boot, undefined)) signalPid(pid, 'SIGKILL');
+    for (const pid of this.#pids(boot, undefined)) {
+      const since = aliveSince(pid);
+      if (since !== undefined) dying.set(pid, since);
+      signalPid(pid, 'SIGKILL');
+    }
   }
 
   /** False while the kernel still counts somebody in it. */
@@ -249,6 +255,10 @@ export class Units {
       throw error;
     }
   }
+}
+
+function areGone(dying: ReadonlyMap<number, string>): boolean {
+  return [...dying].every(([pid, since]) => aliveSince(pid) !== since);
 }
 
 /** In words: `exit code 1`, `signal SIGKILL`. */
