@@ -23,7 +23,7 @@ if ('skipped' in postgres) {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     await client.query(`update meta set value = 99 where name = 'schema'`);
-    await expect(openStore(options)).rejects.toMatchObject({ fault: { code: 'database-newer', data: { found: 99, known: 1 } } });
+    await expect(openStore(options)).rejects.toMatchObject({ fault: { code: 'database-newer', data: { found: 99, known: 2 } } });
     expect((await client.query(`select value from meta where name = 'schema'`)).rows).toEqual([{ value: '99' }]);
     await client.end();
     await drop();
