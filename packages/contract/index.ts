@@ -1,5 +1,6 @@
 export * from './ids.ts';
 export * from './faults.ts';
+export * from './signals.ts';
 export * from './proof.ts';
 export * from './kernel.ts';
 export * from './golden.ts';

@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { faults, FaultError } from '@linstock/contract';
+import { anySignal, faults, FaultError } from '@linstock/contract';
 import { Paths, startDetached } from '@linstock/host';
 import { clone } from './build-info.ts';
 import { clock } from './clock.ts';
@@ -20,7 +20,7 @@ export async function findRunning(stateFolder: string, signal: AbortSignal): Pro
 
 async function answers(serving: Serving, stateFolder: string, signal: AbortSignal): Promise<boolean> {
   try {
-    const reply = await fetch(`${serving.url}/v1/health`, { signal: AbortSignal.any([signal, AbortSignal.timeout(3_000)]) });
+    const reply = await fetch(`${serving.url}/v1/health`, { signal: anySignal([signal, AbortSignal.timeout(3_000)]) });
     return reply.ok && ((await reply.json()) as { stateFolder?: string }).stateFolder === stateFolder;
   } catch {
     return false; // nobody listens there: the file is what a killed controller left
@@ -53,7 +53,7 @@ export async function startInBackground(options: {
   ] as const;
   // its standard output stays open as long as it lives: what ends the wait is that its health answers
   const serving = new AbortController();
-  const whole = AbortSignal.any([signal, serving.signal]);
+  const whole = anySignal([signal, serving.signal]);
   const start = startDetached(argv as unknown as [string, ...string[]], {
     env: { ...env, LINSTOCK_STATE: stateFolder },
     timeoutMs: startMs,

@@ -1,4 +1,4 @@
-import { type HostFacts, type HostId, type Network } from '@linstock/contract';
+import { anySignal, type HostFacts, type HostId, type Network } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
 import { BridgeNetworks, ImageStore, LocalHost, Starter, Vmms, type Paths } from '@linstock/host';
 import { openStore } from '@linstock/store';
@@ -137,7 +137,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       paths,
       run: async (signal) => {
         const over = new AbortController();
-        const both = AbortSignal.any([signal, over.signal]);
+        const both = anySignal([signal, over.signal]);
         const work = [
           engine.run(both),
           follow(host, store, both),

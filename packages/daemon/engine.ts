@@ -1,4 +1,4 @@
-import { FaultError, type Fault, type Instant } from '@linstock/contract';
+import { anySignal, FaultError, type Fault, type Instant } from '@linstock/contract';
 import type { Change, Decision, Lease, Seen, Step, StepOutcome, Store, Ticket, Vm } from '@linstock/core';
 
 /**
@@ -151,7 +151,7 @@ export class Engine {
     const lost = new AbortController();
     const keeping = this.#keepRent(lease, over.signal, lost);
     try {
-      const ticket = { fence: lease.fence, signal: AbortSignal.any([signal, lost.signal]) };
+      const ticket = { fence: lease.fence, signal: anySignal([signal, lost.signal]) };
       return await this.#parts.program.perform(decision.step, lease.vm, ticket);
     } catch (error) {
       if (lost.signal.aborted) return { is: 'overtaken' }; // the step was told to let go: whoever has the VM now looks at what is there

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import {
+  anySignal,
   FaultError,
   type BootId,
   type ExecFrame,
@@ -294,7 +295,7 @@ export class LocalHost implements Host {
     if (sight.is !== 'alive') return { is: 'done' };
     if (sight.paused) await vmm.command(boot, folder, 'resume', ticket.signal);
     // a controller that has just started has no line to it yet, and the power button alone is nothing to a guest without a listener
-    const soon = AbortSignal.any([ticket.signal, AbortSignal.timeout(lineMs)]);
+    const soon = anySignal([ticket.signal, AbortSignal.timeout(lineMs)]);
     const agent = vm.settings.golden.agent
       ? await this.#agents.wait(boot, this.#agentTarget(vm, boot), soon)
       : this.#agents.get(boot, this.#agentTarget(vm, boot));
@@ -465,7 +466,7 @@ export class LocalHost implements Host {
 
   async exec(vm: Vm, order: ExecOrder, signal: AbortSignal): Promise<AsyncIterable<ExecFrame>> {
     const boot = owned(vm).id;
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
+    const soon = anySignal([signal, AbortSignal.timeout(5_000)]);
     const agent = vm.settings.golden.agent
       ? await this.#agents.wait(boot, this.#agentTarget(vm, boot), soon)
       : { is: 'absent' as const, why: `the image ${vm.settings.golden.name} has no agent` };

@@ -5,7 +5,7 @@
  * - an aborted signal is thrown as its own reason;
  * - no reply is read beyond a limit.
  */
-import { FaultError } from '@linstock/contract';
+import { anySignal, FaultError } from '@linstock/contract';
 import { Agent, request, type Dispatcher } from 'undici';
 import { faultOfReply } from './problem.ts';
 
@@ -62,7 +62,7 @@ export class Transport {
   /** The signal that ends a call: the caller's, the client's, or both. */
   signalFor(own: AbortSignal | undefined): AbortSignal | undefined {
     if (own === undefined || this.#signal === undefined) return own ?? this.#signal;
-    return AbortSignal.any([own, this.#signal]);
+    return anySignal([own, this.#signal]);
   }
 
   async send(o: Sent): Promise<Answer> {

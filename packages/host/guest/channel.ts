@@ -11,6 +11,7 @@
  */
 import type { Duplex } from 'node:stream';
 
+import { anySignal } from '@linstock/contract';
 import { z } from 'zod';
 
 import { ByteQueue } from './byte-queue.ts';
@@ -76,7 +77,7 @@ export type Connection = { is: 'open'; channel: GuestChannel } | Absent;
 export async function connectGuest(target: GuestTarget, within: Within = {}): Promise<Connection> {
   const deadlineMs = within.deadlineMs ?? connectDeadlineMs;
   const late = AbortSignal.timeout(deadlineMs);
-  const signal = within.signal === undefined ? late : AbortSignal.any([late, within.signal]);
+  const signal = within.signal === undefined ? late : anySignal([late, within.signal]);
   const opened = await openTarget(target, signal);
   const shaken = opened.is === 'open' ? await shakeHands(opened.stream, target.is !== 'vsock', signal) : opened;
   if (shaken.is === 'open') return { is: 'open', channel: new GuestChannel(shaken) };
@@ -139,6 +140,8 @@ export class GuestChannel {
     open.stream.on('close', () => this.#end({ is: 'lost', why: 'hung-up', detail: 'the line was closed' }));
     open.stream.on('end', () => this.#end({ is: 'lost', why: 'hung-up', detail: 'the line ended' }));
     for (const frame of open.early) this.#onFrame(frame);
+    // it may have closed between the sync-ack and these listeners
+    if (open.stream.destroyed) this.#end({ is: 'lost', why: 'hung-up', detail: 'the line was closed' });
   }
 
   /** Ends all streams; the agent kills what it ran for us. */

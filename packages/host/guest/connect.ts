@@ -100,6 +100,7 @@ export async function connectVsock(path: string, port: number, signal: AbortSign
   signal.addEventListener('abort', onAbort, { once: true });
   stream.on('data', onData).on('error', onError).on('close', onClose);
   if (signal.aborted) onAbort();
+  else if (stream.destroyed) onClose(); // before there was a listener
   else stream.write(`CONNECT ${port}\n`);
   return promise;
 }

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ProbeBoot } from '@linstock/contract';
+import { anySignal, type ProbeBoot } from '@linstock/contract';
 import { describeFailure, exec, type ExecResult } from '../tools/exec.ts';
 import { readIfThere, removeTree } from '../tools/files.ts';
 import { accelerationArgv, bareArgv } from './qemu/plan.ts';
@@ -63,7 +63,7 @@ export async function probePathfinder(options: {
       '-m', '32', ...bareArgv, '-kernel', join(folder, 'guest'), ...serialToStdout, ...exitDevice, '-qmp', 'unix:qmp.sock,server=on,wait=off',
     ];
     const stop = new AbortController();
-    const running = exec(argv, { cwd: folder, timeoutMs: PROBE_TIMEOUT_MS[accelerator], signal: AbortSignal.any([signal, stop.signal]) });
+    const running = exec(argv, { cwd: folder, timeoutMs: PROBE_TIMEOUT_MS[accelerator], signal: anySignal([signal, stop.signal]) });
     const stuck = endWhenStuck(folder, stop, running);
     const result = await running;
     signal.throwIfAborted();

@@ -10,6 +10,7 @@
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { anySignal } from '@linstock/contract';
 import { connectTo, type SocketPlace } from '../../tools/sockets.ts';
 import { readAnswer, type Answer, type Refusal } from './answers.ts';
 import { isRecord, refusalOfRequest } from './checks.ts';
@@ -76,7 +77,7 @@ export class FirecrackerClient {
     const path = pathOf(name, body, options.id);
     if (path === null) return unsent(`${name} needs an id of letters, digits and _.`);
     const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS);
-    const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+    const signal = options.signal === undefined ? deadline : anySignal([options.signal, deadline]);
     try {
       const method = name.slice(0, name.indexOf(' '));
       const { status, deprecated, text } = await this.#inTurn(signal, () => this.#exchange({ method, path, body, signal }));

@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { anySignal } from '@linstock/contract';
 import { connectTo } from '../../tools/sockets.ts';
 
 /** The longest answer we ask for, query-version, has 300 bytes. */
@@ -76,7 +77,7 @@ export async function withQmp<T>(
   use: (qmp: Qmp) => Promise<T>,
 ): Promise<T> {
   const deadline = AbortSignal.timeout(options.timeoutMs);
-  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  const signal = options.signal === undefined ? deadline : anySignal([options.signal, deadline]);
   try {
     const socket = await connect(at, signal);
     try {
