@@ -321,6 +321,7 @@ export class Installation {
   async keepEvidence(name: string): Promise<string> {
     const to = join(clone, '.linstock', 'failed', `${name.replaceAll(/[^a-z0-9]+/gi, '-').slice(0, 80)}-${randomBytes(2).toString('hex')}`);
     await mkdir(to, { recursive: true });
+    await this.#examined();
     for (const part of [this.paths.log, this.paths.boots, this.paths.database, `${this.paths.database}-wal`, this.paths.serving]) {
       if (existsSync(part))
         await cp(part, join(to, part.slice(this.stateFolder.length + 1)), {
@@ -332,6 +333,20 @@ export class Installation {
     await writeFile(join(to, 'nft.txt'), rules.stdout);
     await writeFile(join(to, 'said.txt'), this.#said);
     return to;
+  }
+
+  /** A boot gets its proof in the autopsy, a moment after its fault was told. */
+  async #examined(): Promise<void> {
+    if (!existsSync(this.paths.database)) return;
+    const database = new DatabaseSync(this.paths.database, { readOnly: true, timeout: 1_000 });
+    try {
+      const statement = database.prepare("select count(*) as left from vms where phase = 'autopsy'");
+      await eventually(() => statement.get()?.['left'] === 0, Boolean, 15_000);
+    } catch (error) {
+      console.log(`kept without waiting for the autopsies: ${String(error)}`);
+    } finally {
+      database.close();
+    }
   }
 }
 
