@@ -2,6 +2,7 @@
 import { boot } from './boot-overhead.ts';
 import { execLatency } from './exec-latency.ts';
 import { firecrackerLaunch } from './firecracker-launch.ts';
+import { kernelInspect } from './kernel-inspect.ts';
 import { library } from './library.ts';
 import { many } from './many.ts';
 import { note } from './parts/samples.ts';
@@ -13,6 +14,7 @@ const benches: Record<string, () => Promise<void>> = {
   many,
   'boot-overhead': boot,
   'firecracker-launch': firecrackerLaunch,
+  'kernel-inspect': kernelInspect,
 };
 
 const asked = process.argv.slice(2);

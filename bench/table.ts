@@ -2,6 +2,7 @@
 import type { BootOverhead } from './boot-overhead.ts';
 import type { ExecLatency } from './exec-latency.ts';
 import type { FirecrackerLaunch } from './firecracker-launch.ts';
+import type { KernelInspect } from './kernel-inspect.ts';
 import type { Library } from './library.ts';
 import type { Many } from './many.ts';
 import { quantile, ratios, slope, summary, type Summary } from './parts/numbers.ts';
@@ -98,6 +99,27 @@ export function tables(): string {
       { what: 'list, per VM', target: 'flat', measured: lists, range: '' },
       { what: 'request to exec of one more VM', target: 'flat', measured: execs, range: '' },
       { what: 'CPU of the controller when nobody asks', target: '', measured: idle, range: 'of one core' },
+    ];
+  });
+  have<KernelInspect>('kernel-inspect', (raw) => {
+    const ours = summary(raw.pairs.map((p) => p.inspect));
+    const ratio = ratios(raw.pairs.map((p) => ({ a: p.inspect, b: p.strings })));
+    const command = ratios(raw.pairs.map((p) => ({ a: p.command, b: p.strings })));
+    const megabytes = (raw.bytes / 1_000_000).toFixed(0);
+    return [
+      { what: `looking into a vmlinux of ${megabytes} MB, every option judged`, target: '', measured: ms(ours.p50), range: span(ours, ms) },
+      {
+        what: 'that over `strings FILE \\| grep CONFIG_`, pair by pair',
+        target: '≤ 0.50×',
+        measured: times(ratio.p50),
+        range: span(ratio, times),
+      },
+      {
+        what: '`linstock kernel inspect` as a command over the same',
+        target: '',
+        measured: times(command.p50),
+        range: span(command, times),
+      },
     ];
   });
 

@@ -27,9 +27,10 @@ for (const two of ['07', '\x1f\x8b', '\xfd7', '\x28\xb5', 'BZ', '\x02\x21', '\x8
  */
 export function embeddedArchive(file: Uint8Array, ranges: readonly Range[]): EmbeddedArchive | null {
   const words = wordsOf(file);
-  for (const { from, to } of ranges) {
-    const end = Math.min(to, file.length);
-    for (let at = Math.ceil(Math.max(0, from) / 8) * 8; at + 8 <= end; at += 8) {
+  // It lies with the data that is only needed at the start, which is linked last.
+  for (const { from, to } of ranges.toReversed()) {
+    const first = Math.max(0, from);
+    for (let at = Math.floor((Math.min(to, file.length) - 8) / 8) * 8; at >= first; at -= 8) {
       const bytes = words[at >>> 2] ?? 0;
       if (bytes < LEAST_ARCHIVE_BYTES || bytes > at - from || words[(at >>> 2) + 1] !== 0) continue;
       // Up to 7 bytes lie between the end of the archive and its length.
