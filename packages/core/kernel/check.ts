@@ -139,8 +139,7 @@ class Judge {
     const [parts, decides, other] = 'all' in need ? ([need.all, 'no', 'yes'] as const) : ([need.any, 'yes', 'no'] as const);
     const states = parts.map((part) => this.#state(part, enough));
     if (states.includes(decides)) return decides;
-    if (states.includes('unknown')) return 'unknown';
-    return states.every((state) => state === 'absent') ? 'absent' : other;
+    return states.includes('unknown') ? 'unknown' : other;
   }
 
   #stateOf(option: string, enough: Enough): State {

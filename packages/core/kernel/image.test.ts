@@ -17,6 +17,10 @@ test('an ELF kernel: banner, release, PVH entry, segments, highest end', () => {
     },
   });
   expect(lookAtKernel(elfSample({ note: false }))).toMatchObject({ ok: true, kernel: { pvhEntry: null } });
+  // a name of five bytes is not "Xen"
+  const longer = Buffer.from(sample);
+  longer.writeUInt32LE(5, longer.indexOf('Xen\0') - 12);
+  expect(lookAtKernel(longer)).toMatchObject({ ok: true, kernel: { pvhEntry: null } });
   expect(lookAtKernel(elfSample({ machine: 183 }))).toMatchObject({ ok: true, kernel: { arch: 'arm64' } });
 });
 

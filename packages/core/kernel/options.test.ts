@@ -210,6 +210,12 @@ test('a kernel newer than the tables: what is there proves, what is not says not
   expect(shown.get('SWIOTLB')).toMatchObject({ value: 'unknown' });
 });
 
+test('a text of an older driver proves no option that its version has not got', () => {
+  const banner = bare.banner === null ? null : { ...bare.banner, version: { major: 5, minor: 10, patch: 1, text: '5.10.1' } };
+  const proper = { hits: new Map([['pvpanic-mmio', [16]]]), pvhEntry: undefined, archive: null, configMarkAt: null };
+  expect(knowOptions({ ...bare, banner, proper }, ['PVPANIC_MMIO'])).toMatchObject([{ value: 'no', by: 'version' }]);
+});
+
 test('an option that nobody knows', () => {
   expect(knowOptions(bare, ['NO_SUCH_OPTION'])).toMatchObject([{ option: 'NO_SUCH_OPTION', value: 'unknown', by: 'nothing' }]);
 });

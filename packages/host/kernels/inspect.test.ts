@@ -112,6 +112,12 @@ test.each([
   expect(option(report, 'IP_PNP')).toMatchObject({ value: 'yes', by: 'proved-by' });
 });
 
+test('a release that is a path leads to no file', async () => {
+  const path = await put('path/vmlinux', elfSample({ banner: BANNER.replace('6.1.99-test', '6.1.99/../secret') }));
+  await put('path/secret', CONFIG);
+  expect((await lookIntoKernel({ path }, [])).config).toEqual({ by: 'none', file: null, refused: [] });
+});
+
 test('a module in an embedded archive is not taken for the driver in the kernel', async () => {
   const archive = cpioSample(['init', 'bin', 'virtio_net.napi_weight', 'lib', 'etc']);
   const length = Buffer.alloc(8);
