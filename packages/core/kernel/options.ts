@@ -88,6 +88,8 @@ function withoutConfig(evidence: OptionEvidence): Answers {
     if (why !== null)
       answers.set(option, mayBeModule(option, answers) ? notBuiltIn(option, why) : answer(option, 'no', 'absent-proved', why));
   }
+  // What an option needs is what it needs on x86-64.
+  if (arch !== 'x86-64') return answers;
   implyParents(answers);
   implyChildren(answers);
   return answers;
@@ -127,8 +129,9 @@ function notBuiltIn(option: string, why: string): KnownOption {
 }
 
 /** Why the absence of what an option puts into a kernel says that it is not built in; null where it says nothing. */
-function whyGone(option: string, { proper, banner }: OptionEvidence): string | null {
-  if (proper === null) return null;
+function whyGone(option: string, { proper, banner, arch }: OptionEvidence): string | null {
+  // Elsewhere an option of the same name may be other code.
+  if (proper === null || arch !== 'x86-64') return null;
   if (option === 'PVH' && proper.pvhEntry === null) return 'it has no PVH note';
   if (option === 'IKCONFIG' && proper.configMarkAt === null) return 'it has no mark IKCFG_ST';
   if (option === 'SMP' && banner !== null && banner.buildNumber !== null) return 'its banner does not say SMP';

@@ -4,7 +4,6 @@ import { contradiction, readConfigText, whyNotOf } from '@linstock/core/kernel';
 import type { Banner, KernelConfig, OptionEvidence } from '@linstock/core/kernel';
 import { readWhole } from '../images/read-whole.ts';
 import type { ImageRefusal } from '../images/refusal.ts';
-import { isThere } from '../tools/files.ts';
 import { MAX_CONFIG_BYTES, unzippedText } from './embedded-config.ts';
 
 export type FoundConfig = {
@@ -19,15 +18,15 @@ export async function findConfig(
   evidence: OptionEvidence,
 ): Promise<({ ok: true } & FoundConfig) | ImageRefusal> {
   const refused: { file: string; why: string }[] = [];
-  const places = given === undefined ? usualPlaces(kernelPath, evidence.banner) : [given];
-  for (const file of places) {
-    if (given === undefined && !(await isThere(file))) continue;
+  for (const file of given === undefined ? usualPlaces(kernelPath, evidence.banner) : [given]) {
     const read = await readWhole(file, MAX_CONFIG_BYTES);
     if (!read.ok && given !== undefined) return read;
-    const text = read.ok ? ((await unzippedText(read.bytes)) ?? read.bytes.toString('latin1')) : null;
-    const why = text === null ? 'it cannot be read' : whyNot(readConfigText(text), evidence);
-    if (text !== null && why === null) return { ok: true, config: { file, config: readConfigText(text) }, refused };
-    refused.push({ file, why: why ?? '' });
+    // Nothing of that name, or a folder (`~/.config`): nobody said that there was one.
+    if (!read.ok) continue;
+    const config = readConfigText((await unzippedText(read.bytes)) ?? read.bytes.toString('latin1'));
+    const why = whyNot(config, evidence);
+    if (why === null) return { ok: true, config: { file, config }, refused };
+    refused.push({ file, why });
   }
   return { ok: true, config: null, refused };
 }

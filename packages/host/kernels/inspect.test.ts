@@ -71,6 +71,8 @@ test('the configuration inside of the kernel answers everything', async () => {
   const path = await put('ik/vmlinux', elfSample({ banner: marked.toString('latin1') }));
   const report = await lookIntoKernel({ path }, 'all');
   expect(report.config).toEqual({ by: 'ikconfig', file: null, refused: [] });
+  const given = await put('ik/given', CONFIG);
+  expect((await lookIntoKernel({ path, configPath: given }, [])).config).toMatchObject({ by: 'ikconfig', refused: [{ file: given }] });
   expect(option(report, 'EXT4_FS')).toMatchObject({ value: 'module', by: 'ikconfig', how: 'CONFIG_EXT4_FS=m' });
   expect(option(report, 'NR_CPUS')).toMatchObject({ value: 'yes', setting: '8' });
   expect(option(report, 'VSOCKETS')).toMatchObject({ value: 'no', by: 'ikconfig' });
@@ -110,6 +112,19 @@ test.each([
   const report = await lookIntoKernel({ path, configPath: file }, 'known');
   expect(report.config).toEqual({ by: 'none', file: null, refused: [{ file, why: expect.stringMatching(why) }] });
   expect(option(report, 'IP_PNP')).toMatchObject({ value: 'yes', by: 'proved-by' });
+});
+
+test('a folder called .config beside the file is none of its business', async () => {
+  const path = await put('home/vmlinux', kernel());
+  await put('home/.config/settings', 'x');
+  expect((await lookIntoKernel({ path }, [])).config).toEqual({ by: 'none', file: null, refused: [] });
+});
+
+test('for another architecture, what is there is told and what is not says nothing', async () => {
+  const beside = ['Kernel command line: %s', 'Attempted to kill init! exitcode=0x%08x', 'virtio_net.napi_weight'];
+  const path = await put('arm/Image', arm64Sample(`${BANNER}\0${beside.join('\0')}\0`));
+  const report = await lookIntoKernel({ path }, ['VIRTIO_NET', 'PARAVIRT', 'SWIOTLB']);
+  expect(report.options).toMatchObject([{ value: 'yes' }, { value: 'unknown', builtIn: null }, { value: 'unknown' }]);
 });
 
 test('a release that is a path leads to no file', async () => {

@@ -15,6 +15,7 @@ import { MAX_KERNEL_FILE_BYTES, readWhole } from '../images/read-whole.ts';
 import { refusal } from '../images/refusal.ts';
 import type { ImageRefusal } from '../images/refusal.ts';
 import { findConfig } from './config.ts';
+import type { FoundConfig } from './config.ts';
 import { embeddedConfig } from './embedded-config.ts';
 import { openKernel } from './unpack.ts';
 import type { Core, OpenedKernel } from './unpack.ts';
@@ -45,14 +46,14 @@ export async function inspectKernel(request: InspectRequest): Promise<({ ok: tru
     proper: searched,
   };
   const own = core.ok && typeof searched?.configMarkAt === 'number' ? await embeddedConfig(core.bytes, searched.configMarkAt) : null;
-  const found = own === null || request.configPath !== undefined ? await findConfig(path, request.configPath, bare) : null;
-  if (found !== null && !found.ok) return found;
+  const found = own === null ? await findConfig(path, request.configPath, bare) : ownWins(request.configPath);
+  if (!found.ok) return found;
   const config =
     own !== null
       ? ({ by: 'ikconfig', file: null, config: own } as const)
-      : found?.config
-        ? ({ by: 'config-file', ...found.config } as const)
-        : null;
+      : found.config === null
+        ? null
+        : ({ by: 'config-file', ...found.config } as const);
   const evidence: OptionEvidence = { ...bare, config };
   return {
     ok: true,
@@ -60,9 +61,14 @@ export async function inspectKernel(request: InspectRequest): Promise<({ ok: tru
     facts: {
       ...factsOf(path, read.bytes.length, opened, banner),
       initrd: initrdOf(evidence),
-      config: { by: config?.by ?? 'none', file: config?.file ?? null, refused: [...(found?.refused ?? [])] },
+      config: { by: config?.by ?? 'none', file: config?.file ?? null, refused: [...found.refused] },
     },
   };
+}
+
+function ownWins(given: string | undefined): { ok: true } & FoundConfig {
+  const why = 'the kernel holds its own, which says all';
+  return { ok: true, config: null, refused: given === undefined ? [] : [{ file: given, why }] };
 }
 
 /** The report with the options asked for: by name, those that Linstock knows, or all that a configuration names. */
