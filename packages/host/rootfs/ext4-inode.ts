@@ -94,8 +94,7 @@ export function readDirectoryBlock(block: Buffer, hasKinds: boolean): { entries:
     const recordBytes = recordLength(block.readUInt16LE(at + 4), block.length);
     // Without kinds the next byte belongs to the length on paper; no name is that long, and checksums stand there.
     const nameBytes = block[at + 6] ?? 0;
-    if (recordBytes < 8 || recordBytes % 4 !== 0 || at + recordBytes > block.length || nameBytes + 8 > recordBytes)
-      return { entries, whole: false };
+    if (recordBytes % 4 !== 0 || at + recordBytes > block.length || nameBytes + 8 > recordBytes) return { entries, whole: false };
     if (inode !== 0 && nameBytes > 0) {
       const name = block.toString('utf8', at + 8, at + 8 + nameBytes);
       if (name.includes('/') || name.includes('\0')) return { entries, whole: false };

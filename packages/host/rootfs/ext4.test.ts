@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { BufferSource } from './byte-source.ts';
 import { openExt4 } from './ext4-backend.ts';
+import { runsOf } from './ext4-blocks.ts';
+import type { Inode } from './ext4-inode.ts';
 import { smallImage } from './testing/small-images.ts';
 import { walk } from './testing/walk.ts';
 import { BackedTree } from './tree.ts';
@@ -123,4 +125,87 @@ test('a folder that names an inode which does not exist is not absence', async (
   expect(await tree.stat('/sbin')).toMatchObject({ is: 'unreadable' });
   expect(await tree.stat('/sbin/init')).toMatchObject({ is: 'unreadable' });
   expect(await tree.stat('/etc/passwd')).toMatchObject({ is: 'there' });
+});
+
+describe('a tree of extents', () => {
+  const inodeWith = (root: Buffer): Inode => ({
+    kind: 'file',
+    mode: 0o644,
+    uid: 0,
+    bytes: 4096 * 100,
+    kept: 'extents',
+    root,
+    inlineRest: Buffer.alloc(0),
+  });
+  /** A node with its depth and entries of block, and place of a child or an extent of one block. */
+  const node = (depth: number, entries: readonly (readonly [block: number, place: number])[], bytes = 60): Buffer => {
+    const buffer = Buffer.alloc(bytes);
+    buffer.writeUInt16LE(0xf30a, 0);
+    buffer.writeUInt16LE(entries.length, 2);
+    buffer.writeUInt16LE(depth, 6);
+    for (const [index, [block, place]] of entries.entries()) {
+      buffer.writeUInt32LE(block, 12 + index * 12);
+      if (depth === 0) buffer.writeUInt16LE(1, 12 + index * 12 + 4);
+      buffer.writeUInt32LE(place, 12 + index * 12 + (depth === 0 ? 8 : 4));
+    }
+    return buffer;
+  };
+  async function runsIn(root: Buffer, below: Buffer): Promise<{ runs: unknown; reads: number }> {
+    let reads = 0;
+    const runs = await runsOf(inodeWith(root), 100, 4096, () => {
+      reads += 1;
+      return Promise.resolve(below);
+    });
+    return { runs, reads };
+  }
+
+  test('of two levels', async () => {
+    expect(
+      await runsIn(
+        node(1, [[0, 7]]),
+        node(
+          0,
+          [
+            [0, 50],
+            [3, 60],
+          ],
+          4096,
+        ),
+      ),
+    ).toEqual({
+      runs: [
+        { from: 0, at: 50, count: 1 },
+        { from: 3, at: 60, count: 1 },
+      ],
+      reads: 1,
+    });
+  });
+  test('what lies behind the wanted blocks is not looked at', async () => {
+    expect(
+      await runsIn(
+        node(1, [
+          [0, 7],
+          [100, 8],
+        ]),
+        node(0, [[0, 50]], 4096),
+      ),
+    ).toMatchObject({ reads: 1 });
+  });
+  test.each([
+    ['a node that leads to itself', node(2, [[0, 7]]), node(2, [[0, 7]], 4096)],
+    ['more levels than there can be', node(6, [[0, 7]]), node(5, [[0, 7]], 4096)],
+    [
+      'entries that go backwards',
+      node(0, [
+        [5, 7],
+        [3, 8],
+      ]),
+      node(0, []),
+    ],
+    ['more entries than there is room for', Buffer.concat([node(0, []).fill(0xff, 2, 4)]), node(0, [])],
+  ])('%s is damage, found at once', async (_, root, below) => {
+    const { runs, reads } = await runsIn(root, below);
+    expect(runs).toMatchObject({ is: 'unreadable' });
+    expect(reads).toBeLessThan(2);
+  });
 });

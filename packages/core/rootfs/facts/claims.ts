@@ -31,7 +31,7 @@ export type Claim = {
 export function claimsOf(network: NetworkFacts, context: LintContext): Claim[] {
   const { networkd, ifupdown, others } = network;
   return [
-    ...networkd.files.filter((file) => !file.unmanaged && file.from !== 'network-generator').map((file) => networkdClaim(file, context)),
+    ...networkdClaims(networkd.files, context),
     ...(ifupdown.runs ? ifupdownClaims(ifupdown, context) : []),
     ...others.map(({ by, path, line, client, sure }): Claim => {
       const outcome = context.lease === null ? 'kept' : clientOutcome(client);
@@ -42,20 +42,29 @@ export function claimsOf(network: NetworkFacts, context: LintContext): Claim[] {
 
 const plainAddress = (address: string): string => address.split('/')[0] ?? address;
 
-function networkdClaim(file: NetworkFile, { lease }: LintContext): Claim {
-  return {
-    by: file.from === 'netplan' ? 'systemd-networkd, by netplan' : 'systemd-networkd',
-    path: file.path,
-    line: file.line,
-    sure: file.matches === 'yes',
-    dhcp: file.dhcp,
-    addresses: file.addresses,
-    outcome: lease === null ? 'kept' : networkdOutcome(file, lease),
-    collides: false,
-  };
+/** Files that may match come first, and a sure one last: its outcome is sure when all others have the same. */
+function networkdClaims(files: readonly NetworkFile[], { lease }: LintContext): Claim[] {
+  const outcomes = new Map(files.map((file) => [file, lease === null ? ('kept' as const) : networkdOutcome(file, lease)]));
+  const agreed = new Set(outcomes.values()).size === 1;
+  return files.flatMap((file): Claim[] => {
+    if (file.unmanaged || file.from === 'network-generator') return [];
+    return [
+      {
+        by: file.from === 'netplan' ? 'systemd-networkd, by netplan' : 'systemd-networkd',
+        path: file.path,
+        line: file.line,
+        sure: file.matches === 'yes' && agreed,
+        dhcp: file.dhcp,
+        addresses: file.addresses,
+        outcome: outcomes.get(file) ?? 'unknown',
+        collides: false,
+      },
+    ];
+  });
 }
 
 function networkdOutcome(file: NetworkFile, lease: IpLease): Outcome {
+  if (file.unmanaged) return 'kept';
   // A lease that is not known yet differs between guests, and what stands in an image does not.
   const leased = lease.address !== null && file.addresses.some((address) => plainAddress(address) === lease.address);
   const hasOther = file.addresses.length > 0 && !leased;

@@ -85,10 +85,8 @@ export function factsOf(given: ImageView, context: LintContext, fileSystem: File
   const boot = systemd?.boot ?? null;
   const listening = listeningOf(view, systemd?.files ?? null, boot, init);
   const network = networkOf(view, context, { init, boot, netplan, speeches: listening.speeches });
-  const accounts = accountsOf(view);
-  return {
+  const facts: Omit<ImageFacts, 'troubles'> = {
     fileSystem,
-    troubles,
     os: osReleaseOf(view),
     mountPointsMissing: ['/dev', '/proc', '/sys', '/run', '/tmp'].filter((path) => view.stat(path).is === 'absent'),
     init,
@@ -104,11 +102,14 @@ export function factsOf(given: ImageView, context: LintContext, fileSystem: File
     console: consoleLoginOf(view, context, init, systemd),
     fstab: fstabOf(view),
     identity: identityOf(view),
-    accounts,
+    accounts: accountsOf(view),
     guessed: new Map(),
     ssh: sshOf(view),
     modules: modulesOf(view),
   };
+  const unclear = netplan.unclear.map((path) => ({ path, why: 'its YAML is of a kind that is not understood here' }));
+  // Last: what was asked for until now.
+  return { ...facts, troubles: [...troubles, ...unclear] };
 }
 
 function systemdOf(

@@ -55,7 +55,7 @@ export function netplanOf(view: ImageView, context: LintContext): Netplan {
     renderer: forNetworkd ? 'networkd' : 'NetworkManager',
     files: documents.flatMap(({ path, yaml }) => ethernets(path, under(yaml, 'network', 'ethernets'), context)),
     enables: present && forNetworkd && defined ? ENABLED : [],
-    unclear,
+    unclear: present ? unclear : [],
   };
 }
 

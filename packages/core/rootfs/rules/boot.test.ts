@@ -27,6 +27,12 @@ table(
     { id: 'image.journal-pending', name: 'not unmounted', given: { fileSystem: { journalPending: true } } },
     { id: 'image.errors-marked', name: 'marked', given: { fileSystem: { errors: true } }, severity: 'error' },
     { id: 'image.unreadable', name: 'a place that cannot be read', pieces: { '/etc/fstab': unreadable }, at: '/etc/fstab' },
+    {
+      id: 'image.unreadable',
+      name: 'a netplan file that is not understood',
+      pieces: { '/usr/lib/systemd/system-generators/netplan': elf(), '/etc/netplan/a.yaml': 'network: &n\n  a: b\n' },
+      at: '/etc/netplan/a.yaml',
+    },
     { id: 'image.nearly-full', name: 'blocks', given: { fileSystem: { freeBytes: 4096 } }, says: '0 of 1024 MiB' },
     { id: 'image.nearly-full', name: 'no inode left', given: { fileSystem: { freeInodes: 0 } }, severity: 'error' },
     { id: 'image.mount-points', name: 'no /proc', pieces: { '/proc': null }, at: '/proc', severity: 'warning' },
@@ -102,6 +108,12 @@ table(
       name: 'a UUID of another',
       pieces: { '/etc/fstab': '# x\nUUID=0000-1 / ext4 rw 0 1\n' },
       at: '/etc/fstab:2',
+    },
+    {
+      id: 'mounts.root-elsewhere',
+      name: 'a label in other letters',
+      pieces: { '/etc/fstab': 'LABEL=Root / ext4 rw 0 1\n' },
+      says: '"root"',
     },
     { id: 'mounts.root-elsewhere', name: 'a partition', pieces: { '/etc/fstab': '/dev/vda1 / ext4 rw 0 1\n' }, says: 'no partitions' },
     {

@@ -15,8 +15,8 @@ function lacks(mount: Mount, { fileSystem }: ImageFacts): string | null {
     const kind = (tag[1] ?? '').toUpperCase();
     if (kind.startsWith('PART')) return 'the disk has no partitions';
     if (fileSystem === null) return null;
-    const own = kind === 'UUID' ? fileSystem.uuid : fileSystem.label;
-    return own.toLowerCase() === (tag[2] ?? '').toLowerCase() ? null : `the only disk has the ${kind} "${own}"`;
+    if (kind === 'UUID' ? fileSystem.uuid === tag[2]?.toLowerCase() : fileSystem.label === tag[2]) return null;
+    return `the only disk has the ${kind} "${kind === 'UUID' ? fileSystem.uuid : fileSystem.label}"`;
   }
   if (/^\/dev\/vda$|^\/dev\/root$/.test(device)) return null;
   if (/^\/dev\/vda\d/.test(device)) return 'the disk has no partitions';
@@ -34,7 +34,7 @@ export const mountsRules: readonly Rule[] = [
     why: 'The kernel mounts root= and does not read it; what remounts / later by this line (systemd-remount-fs, mountroot) fails, and / stays as it was.',
     fix: 'Name /dev/vda or the UUID of this file system, or delete the line.',
     predicts: "Failed to start systemd-remount-fs.service - Remount Root and Kernel File Systems, or mount: /: can't find UUID=…",
-    refutes: null,
+    refutes: 'init.finished',
     look: (facts) =>
       facts.fstab.flatMap((mount) => {
         const why = mount.at === '/' && mount.type !== 'overlay' ? lacks(mount, facts) : null;

@@ -79,10 +79,28 @@ table(
     },
     {
       id: 'net.address-replaced',
+      name: 'no machine id at all is a first boot, too',
+      pieces: [network(DHCP), { '/etc/machine-id': null }],
+      says: 'Populated /etc with preset unit settings',
+    },
+    {
+      id: 'net.address-replaced',
       name: 'only for some MAC',
       pieces: [networkd, network('[Match]\nMACAddress=52:54:00:12:34:56\n[Network]\nDHCP=yes\n')],
       severity: 'warning',
       says: 'may take',
+    },
+    {
+      id: 'net.address-replaced',
+      name: 'one file for some MAC that keeps it, one for all that does not',
+      pieces: [networkd, network(DHCP), network('[Match]\nMACAddress=52:54:00:12:34:56\n[Link]\nUnmanaged=yes\n', '10-some')],
+      severity: 'warning',
+    },
+    {
+      id: 'net.address-replaced',
+      name: 'one file for some MAC, one for all, and none keeps it',
+      pieces: [networkd, network(DHCP), network('[Match]\nMACAddress=52:54:00:12:34:56\n[Network]\nDHCP=yes\n', '10-some')],
+      severity: 'error',
     },
     {
       id: 'net.address-replaced',

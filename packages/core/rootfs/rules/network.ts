@@ -163,11 +163,11 @@ export const networkRules: readonly Rule[] = [
   },
   {
     id: 'net.renamed',
-    severity: 'error',
+    severity: 'warning',
     finds: 'a .link file of the image gives the interface another name than the one in ip=',
-    why: 'What names eth0 later (scripts, .network files, firewall rules) finds no such interface. Where the rename succeeds, and when, differs between kernels.',
-    fix: 'Remove Name= from the .link file, or name the interface everywhere as it will be called.',
-    predicts: 'virtio_net virtio1 …: renamed from eth0',
+    why: 'Linux 6.2 and newer rename an interface that ip= has set up; older kernels refuse, and it stays eth0 (seen with 6.1). What names the interface in the guest (scripts, .network files, firewall rules) is right on one kernel and void on the other.',
+    fix: 'Remove Name= from the .link file.',
+    predicts: '…: renamed from eth0; before Linux 6.2 nothing on the console',
     refutes: null,
     look: ({ names }) =>
       names.renamed === null
@@ -178,7 +178,7 @@ export const networkRules: readonly Rule[] = [
     id: 'net.predictable-names',
     severity: 'warning',
     finds: 'udev may rename eth0, which ip= names, because the command line lacks net.ifnames=0',
-    why: 'With the default policy a virtio interface on PCI is called enp0s1 or ens1; on virtio-mmio it depends on the VMM. What names eth0 in the guest is then void.',
+    why: 'With the default policy a virtio interface on PCI is called enp0s1 or ens1; on virtio-mmio it depends on the VMM. Linux 6.2 and newer rename an interface that ip= has set up, older ones do not. What names eth0 in the guest is then void.',
     fix: "Put net.ifnames=0 on the command line (Linstock's template has it), or mask 99-default.link.",
     predicts: '…: renamed from eth0',
     refutes: null,
