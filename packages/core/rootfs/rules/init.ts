@@ -43,9 +43,9 @@ export const initRules: readonly Rule[] = [
     id: 'init.no-target',
     severity: 'error',
     finds: 'systemd finds no default target',
-    why: 'systemd starts what its default target asks for; without one it falls back to rescue.target, or stops.',
+    why: 'systemd starts what its default target asks for; without one it falls back to rescue.target, a shell on the console.',
     fix: 'Link /etc/systemd/system/default.target to /usr/lib/systemd/system/multi-user.target.',
-    predicts: 'Failed to load default target, or Failed to start default target',
+    predicts: 'Unit default.target not found., then Falling back to rescue.target.',
     refutes: 'init.finished',
     look: ({ systemd }, context) =>
       systemd === null || systemd.boot.target !== null

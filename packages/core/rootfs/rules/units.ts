@@ -8,7 +8,8 @@ export const unitsRules: readonly Rule[] = [
     finds: 'a unit that the boot starts runs a program that is not there or cannot be executed',
     why: 'The unit fails at once, whatever else is right.',
     fix: 'Install the program, correct ExecStart=, or disable the unit.',
-    predicts: 'Failed to start …; its status says code=exited, status=203/EXEC',
+    predicts:
+      'A unit of Type=simple (the usual one) is said to be Started nevertheless, then it is failed with status=203/EXEC; others: Failed to start …',
     refutes: 'init.finished',
     look: ({ unitTroubles }) =>
       unitTroubles
