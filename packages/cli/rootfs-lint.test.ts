@@ -81,6 +81,7 @@ test('the command line that guests get bears on what is found', async () => {
 test.each([
   [['--port', 'x'], '--port x'],
   [['--port', '70000'], '--port 70000'],
+  [['--ip', 'eth0'], '--ip eth0'],
   [['--nonsense'], 'unknown option'],
 ])('%j is usage: 2', async (args, says) => {
   const run = await cli(folder, ...args);

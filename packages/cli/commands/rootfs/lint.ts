@@ -13,6 +13,10 @@ export const rootfsLint = command({
     port: { kind: 'list', flag: '--port <n>', doc: 'a port that is promised (may stand several times)' },
   },
   async run({ args: { path }, options }, { out }) {
+    if (options.ip !== undefined && !looksLikeIp(options.ip))
+      throw new UsageError(
+        `--ip ${options.ip}: it is what stands behind ip=, such as 192.168.100.3::192.168.100.1:255.255.255.0::eth0:off, or off`,
+      );
     const { lintRootfs, faultOfRefusal } = await loadRootfsLint();
     const lint = await lintRootfs({
       path,
@@ -32,4 +36,9 @@ function portOf(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw new UsageError(`--port ${text}: it is a number from 1 to 65535`);
   return port;
+}
+
+/** Fields with colons, an address alone, or a word (Documentation/admin-guide/nfs/nfsroot.rst). */
+function looksLikeIp(text: string): boolean {
+  return text.includes(':') || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) || /^(?:off|none|on|any|dhcp|bootp|rarp|both)$/.test(text);
 }

@@ -48,12 +48,12 @@ function underSystemd(view: ImageView, terminal: string, files: UnitFiles, boot:
   const unit = files.unit(name);
   if (boot.started.has(`console-getty.service`)) return { is: 'there' };
   if (unit === null) return { is: 'none', path: `/usr/lib/systemd/system/serial-getty@.service`, why: 'there is no such unit' };
-  if (unit.masked) return { is: 'none', path: unit.path ?? name, why: `${name} is masked` };
+  if (unit.masked) return { is: 'none', path: unit.path, why: `${name} is masked` };
   if (!GENERATORS.some((path) => isThere(view, path)) && !boot.started.has(name))
-    return { is: 'none', path: unit.path ?? name, why: `nothing starts ${name}: systemd-getty-generator is not there` };
+    return { is: 'none', path: unit.path, why: `nothing starts ${name}: systemd-getty-generator is not there` };
   if (!boot.started.has('getty.target') && !boot.started.has(name))
     return { is: 'none', path: 'getty.target', why: 'getty.target is not started' };
   if (!['/sbin/agetty', '/usr/sbin/agetty'].some((path) => isThere(view, path)))
     return { is: 'none', path: '/sbin/agetty', why: 'there is no agetty, which the unit runs' };
-  return boot.started.has('systemd-udevd.service') ? { is: 'there' } : { is: 'waits', path: unit.path ?? name };
+  return boot.started.has('systemd-udevd.service') ? { is: 'there' } : { is: 'waits', path: unit.path };
 }

@@ -40,12 +40,8 @@ export function parseIni(text: string, path: string): Setting[] {
 
 /** Every value that counts of a key that keeps a list. */
 export function valuesOf(settings: readonly Setting[], section: string, key: string): Setting[] {
-  let values: Setting[] = [];
-  for (const setting of settings) {
-    if (setting.section !== section || setting.key !== key) continue;
-    values = setting.value === '' ? [] : [...values, setting];
-  }
-  return values;
+  const own = settings.filter((setting) => setting.section === section && setting.key === key);
+  return own.slice(own.findLastIndex(({ value }) => value === '') + 1);
 }
 
 /** The value that counts of a key that keeps its last one. */

@@ -3,9 +3,9 @@ import type { LintContext } from '../context.ts';
 import { argOf } from '../context.ts';
 import { namesIn, textOf } from '../view.ts';
 import type { ImageView } from '../view.ts';
-import { matchesGlob } from './glob.ts';
 import { lastOf, parseIni, wordsOf } from './ini.ts';
 import type { NetworkFacts } from './network.ts';
+import { matchOf } from './networkd.ts';
 import type { Boot } from './started.ts';
 
 export type InterfaceNames = {
@@ -28,19 +28,8 @@ export function namesOf(view: ImageView, context: LintContext, network: NetworkF
   let predictable: string | null = null;
   for (const [, path] of [...links].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const settings = parseIni(textOf(view, path) ?? '', path);
-    const meets = (key: string, text: string): boolean => {
-      const words = wordsOf(settings, 'Match', key);
-      return words.length === 0 || words.some((word) => matchesGlob(word, text));
-    };
-    const unsure = ['MACAddress', 'PermanentMACAddress', 'Path', 'Property'].some((key) => wordsOf(settings, 'Match', key).length > 0);
-    if (
-      settings.length === 0 ||
-      unsure ||
-      !meets('OriginalName', context.interfaceName) ||
-      !meets('Driver', 'virtio_net') ||
-      !meets('Type', 'ether')
-    )
-      continue;
+    // A masked file matches nothing, and what may match is passed over.
+    if (matchOf(settings, context) !== 'yes') continue;
     const name = lastOf(settings, 'Link', 'Name');
     if (name !== null && name.value !== context.interfaceName) renamed = { to: name.value, path, line: name.line };
     const policy = lastOf(settings, 'Link', 'NamePolicy')?.value ?? '';
@@ -51,12 +40,10 @@ export function namesOf(view: ImageView, context: LintContext, network: NetworkF
   return { renamed: udev ? renamed : null, predictable: udev && !off ? predictable : null, others: otherNames(view, context, network) };
 }
 
-/** The rule file that asks for names, or the policy itself, replaced by nothing. */
+/** The rule file that asks for names, replaced by nothing. */
 function isMasked(view: ImageView): boolean {
-  return ['/etc/udev/rules.d/80-net-setup-link.rules', '/etc/systemd/network/99-default.link'].some((path) => {
-    const link = view.lstat(path);
-    return link.is === 'there' && (link.node.target === '/dev/null' || (link.node.kind === 'file' && link.node.bytes === 0));
-  });
+  const link = view.lstat('/etc/udev/rules.d/80-net-setup-link.rules');
+  return link.is === 'there' && (link.node.target === '/dev/null' || link.node.bytes === 0);
 }
 
 /** A name that the kernel or udev gives a network card, and that is not ours. */

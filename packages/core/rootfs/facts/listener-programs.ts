@@ -3,20 +3,20 @@
  */
 import { baseName } from '../view.ts';
 
-/** `address` null: every address. `sure: false`: it may be something else than a port to listen on. */
-export type Endpoint = { address: string | null; port: number; sure: boolean };
+/** `address` null: every address. */
+export type Endpoint = { address: string | null; port: number };
 
 type Reader = (words: readonly string[]) => Endpoint[];
 
 const ANY: readonly (string | null)[] = ['0.0.0.0', '*', '::', '[::]', ''];
 
 /** `6080`, `127.0.0.1:6080`, `[::1]:6080`, `*:80`, `unix:…` (none). */
-export function endpoint(text: string | undefined, sure = true): Endpoint[] {
+export function endpoint(text: string | undefined): Endpoint[] {
   const match = /^(?:(\[[0-9a-fA-F:.]*\]|[^:\s/]*):)?(\d{1,5})$/.exec(text ?? '');
   const port = Number(match?.[2]);
   if (match === null || port < 1 || port > 65_535) return [];
   const address = match[1] ?? null;
-  return [{ address: ANY.includes(address) ? null : address, port, sure }];
+  return [{ address: ANY.includes(address) ? null : address, port }];
 }
 
 export function isLoopback(address: string | null): boolean {
@@ -36,7 +36,7 @@ export function optionValue(words: readonly string[], ...names: readonly string[
 }
 
 /** An address and a port that are two options. */
-function two(
+function hostAndPort(
   words: readonly string[],
   hosts: readonly string[],
   ports: readonly string[],
@@ -94,7 +94,7 @@ const readers: Readonly<Record<string, Reader>> = {
   vncserver: vnc,
   tigervncserver: vnc,
   x11vnc: (words) =>
-    two(words, ['-listen'], ['-rfbport', '-port'], { host: words.includes('-localhost') ? '127.0.0.1' : null, port: 5900 }),
+    hostAndPort(words, ['-listen'], ['-rfbport', '-port'], { host: words.includes('-localhost') ? '127.0.0.1' : null, port: 5900 }),
   ttyd: (words) => endpoint(optionValue(words, '-p', '--port') ?? '7681'),
   'code-server': (words) => endpoint(optionValue(words, '--bind-addr') ?? '127.0.0.1:8080'),
   socat: (words) =>
@@ -103,9 +103,9 @@ const readers: Readonly<Record<string, Reader>> = {
       return match === null ? [] : endpoint(`${/,bind=([^,]+)/.exec(match[2] ?? '')?.[1] ?? ''}:${match[1] ?? ''}`);
     }),
   dropbear: (words) => endpoint(optionValue(words, '-p') ?? '22'),
-  uvicorn: (words) => two(words, ['--host'], ['--port'], { host: '127.0.0.1', port: 8000 }),
+  uvicorn: (words) => hostAndPort(words, ['--host'], ['--port'], { host: '127.0.0.1', port: 8000 }),
   gunicorn: (words) => endpoint(optionValue(words, '-b', '--bind') ?? '127.0.0.1:8000'),
-  'redis-server': (words) => two(words, ['--bind'], ['--port'], { host: '127.0.0.1', port: 6379 }),
+  'redis-server': (words) => hostAndPort(words, ['--bind'], ['--port'], { host: '127.0.0.1', port: 6379 }),
   dockerd: (words) => endpoint(/^tcp:\/\/(.*)$/.exec(optionValue(words, '-H', '--host') ?? '')?.[1]),
 };
 
@@ -173,9 +173,9 @@ export function endpointsOf(given: readonly string[]): Endpoint[] {
 /** A program nobody knows here: what looks like an address or a port. */
 function guessed(words: readonly string[]): Endpoint[] {
   const bound = optionValue(words, '--bind', '--listen', '--bind-addr', '--listen-address', '--http', '--addr', '--address');
-  const own = endpoint(bound, false);
+  const own = endpoint(bound);
   if (own.length > 0) return own;
   const host = optionValue(words, '--host', '--hostname', '--bind', '--listen', '--address');
   const port = optionValue(words, '--port', '--http-port', '--listen-port', '-p', '-P', '--web-port');
-  return endpoint(host === undefined ? port : `${host}:${port ?? ''}`, false);
+  return endpoint(host === undefined ? port : `${host}:${port ?? ''}`);
 }

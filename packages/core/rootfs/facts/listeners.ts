@@ -28,7 +28,7 @@ const EXEC_KEYS = ['ExecStart', 'ExecStartPost', 'ExecStartPre'];
 export function listeningOf(view: ImageView, files: UnitFiles | null, boot: Boot | null, init: Init): Listening {
   const gathered = new Gathered(view);
   for (const unit of files === null ? [] : files.names().flatMap((name) => files.unit(name) ?? [])) {
-    if (/^\/(?:usr\/)?lib\/systemd\/system\/systemd-/.test(unit.path ?? '')) continue; // systemd's own
+    if (/^\/(?:usr\/)?lib\/systemd\/system\/systemd-/.test(unit.path)) continue; // systemd's own
     gathered.unit(unit, boot?.started.has(unit.name) === true);
   }
   // Instances of templates have no file of their own.
@@ -36,15 +36,7 @@ export function listeningOf(view: ImageView, files: UnitFiles | null, boot: Boot
   if (init.kind !== 'systemd') {
     if (init.program.is === 'there' && init.program.form === 'script')
       gathered.script(init.program.path, { name: init.path, started: true, masked: false });
-    for (const { process, line } of init.inittab ?? []) {
-      gathered.command(
-        plainWords(process.replace(/^[-@]/, '')),
-        { name: '/etc/inittab', started: true, masked: false },
-        '/etc/inittab',
-        line,
-        0,
-      );
-    }
+    gathered.inittab(init);
     for (const name of namesIn(view, '/etc/init.d'))
       gathered.script(`/etc/init.d/${name}`, { name, started: name === 'rcS' || init.services.includes(name), masked: false });
   }
@@ -72,8 +64,15 @@ class Gathered implements Listening {
     for (const { value, path, line } of EXEC_KEYS.flatMap((key) => valuesOf(unit.settings, 'Service', key)))
       this.command(plainWords(specified(value.replace(/^[-@:+!|]+/, ''), unit.name)), who, path, line, 0);
     const said = unit.settings.filter((one) => one.section === 'Service' && (EXEC_KEYS.includes(one.key) || one.key === 'Environment'));
-    this.speeches.push({ ...who, path: unit.path ?? '', text: said.map((one) => specified(one.value, unit.name)).join('\n') });
+    this.speeches.push({ ...who, path: unit.path, text: said.map((one) => specified(one.value, unit.name)).join('\n') });
     for (const path of wordsOf(unit.settings, 'Service', 'EnvironmentFile')) this.#speech(who, path.replace(/^-/, ''));
+  }
+
+  inittab({ inittab }: Init): void {
+    const path = '/etc/inittab';
+    const who: Speaker = { name: path, started: true, masked: false };
+    this.#speech(who, path);
+    for (const { process, line } of inittab ?? []) this.command(plainWords(process.replace(/^[-@]/, '')), who, path, line, 0);
   }
 
   script(path: string, who: Speaker, depth = 0): void {

@@ -130,7 +130,7 @@ function othersOf(boot: Boot | null, speeches: readonly Speech[], dhcpcd: 'spare
     const isDhcpcd = name.startsWith('dhcpcd');
     if (isDhcpcd && dhcpcd === 'spares') return [];
     const client = isDhcpcd && dhcpcd === 'asks' ? 'dhcpcd' : null;
-    return [{ by: name, path: path ?? name, line: null, client, sure: client !== null }];
+    return [{ by: name, path, line: null, client, sure: client !== null }];
   });
   const scripts = speeches.flatMap(({ name, path, text, started }): OtherAuthority[] => {
     if (!started || units.some((unit) => unit.name === name)) return [];

@@ -1,6 +1,6 @@
 /**
  * Which .network file systemd-networkd takes for the guest's interface, and what it says. Pure.
- * Source: systemd.network(5); src/libsystemd-network/../network/networkd-network.c (network_verify, network_get): files by name, the first that
+ * Source: systemd.network(5); src/network/networkd-network.c (network_verify, network_get): files by name, the first that
  * matches is taken, and no other.
  */
 import type { LintContext } from '../context.ts';
@@ -134,7 +134,7 @@ const checks: Readonly<Record<string, Check>> = {
   },
 };
 
-function matchOf(settings: readonly Setting[], context: LintContext): Certainty {
+export function matchOf(settings: readonly Setting[], context: LintContext): Certainty {
   const keys = new Set(settings.filter((one) => one.section === 'Match' && one.value !== '').map((one) => one.key));
   // Without a condition systemd before 243 matched everything, newer ones nothing (networkd-network.c, network_verify).
   if (keys.size === 0) return 'maybe';

@@ -28,7 +28,7 @@ export function onlineOf(network: NetworkFacts, { lease }: LintContext, boot: Bo
         !/wait-online/.test(unit.name) &&
         wordsOf(unit.settings, 'Unit', 'After').includes(TARGET),
     )
-    .map(({ unit }) => ({ unit: unit.name, path: unit.path ?? unit.name }));
+    .map(({ unit }) => ({ unit: unit.name, path: unit.path }));
   return { stuck: stuckBy(network, boot), waiting };
 }
 
@@ -38,7 +38,7 @@ function stuckBy({ networkd, ifupdown }: NetworkFacts, boot: Boot): Online['stuc
   if (wait !== undefined && networkd.runs) {
     const why = whyNeverConfigured(networkd);
     const timeout = /--timeout[= ](\d+)/.exec(lastOf(wait.settings, 'Service', 'ExecStart')?.value ?? '')?.[1];
-    if (why !== null) return { unit: wait.name, path: wait.path ?? wait.name, why, seconds: Number(timeout ?? 120) };
+    if (why !== null) return { unit: wait.name, path: wait.path, why, seconds: Number(timeout ?? 120) };
   }
   const networking = boot.started.get('networking.service')?.unit;
   const asks = ifupdown.stanzas.find(({ name, method }) => method === 'dhcp' && ifupdown.auto.some((auto) => auto.name === name));

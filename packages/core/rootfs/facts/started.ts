@@ -3,6 +3,7 @@
  * What a unit's conditions rule out for certain is not started; what they leave open is.
  * Source: systemd.unit(5); systemd.special(7); for first boots machine-id(5) and systemd.preset(5).
  */
+import { namesIn, tellingLines, textOf } from '../view.ts';
 import type { ImageView } from '../view.ts';
 import { matchesGlob } from './glob.ts';
 import { booleanOf, valuesOf, wordsOf } from './ini.ts';
@@ -34,10 +35,15 @@ export type Pulled = { name: string; by: string; path: string | null };
 export function bootOf(files: UnitFiles, view: ImageView, target: string | null, generated: readonly Pulled[]): Boot {
   const started = new Map<string, Started>();
   const missing: Missing[] = [];
-  const goal = files.unit(target ?? 'default.target');
+  const goalName = target ?? 'default.target';
+  const goal = files.unit(goalName);
   const queue: (Pulled & { later: boolean })[] = [];
   const pull = (name: string, by: string, path: string | null, later = false): void => void queue.push({ name, by, path, later });
-  if (goal !== null) pull(goal.name, 'the boot', goal.path);
+  if (goal !== null) {
+    pull(goal.name, 'the boot', goal.path);
+    // default.target is another name of the goal, and what is linked to that name is linked to the goal.
+    if (goalName !== goal.name) for (const linked of files.linkedFrom(goalName)) pull(linked.name, goal.name, linked.path);
+  }
   for (const one of generated) pull(one.name, one.by, one.path);
   for (let at = 0; at < queue.length && started.size < mostUnits; at++) {
     const asked = queue[at];
@@ -177,19 +183,14 @@ const PRESET_FOLDERS = [
 
 function presetLines(view: ImageView): { enable: boolean; pattern: string; path: string }[] {
   const files = new Map<string, string>();
-  for (const folder of PRESET_FOLDERS) {
-    const listing = view.list(folder);
-    for (const { name } of listing.is === 'there' ? listing.entries : [])
-      if (name.endsWith('.preset') && !files.has(name)) files.set(name, `${folder}/${name}`);
-  }
+  for (const folder of PRESET_FOLDERS)
+    for (const name of namesIn(view, folder)) if (name.endsWith('.preset') && !files.has(name)) files.set(name, `${folder}/${name}`);
   return [...files]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([, path]) => {
-      const content = view.read(path, 64 * 1024);
-      const text = content.is === 'there' ? new TextDecoder().decode(content.bytes) : '';
-      return text.split('\n').flatMap((line) => {
-        const match = /^\s*(enable|disable)\s+(\S+)/.exec(line);
-        return match?.[2] === undefined ? [] : [{ enable: match[1] === 'enable', pattern: match[2], path }];
-      });
-    });
+    .flatMap(([, path]) =>
+      tellingLines(textOf(view, path) ?? '', '#;').flatMap(({ text }) => {
+        const [verb = '', pattern = ''] = text.split(/\s+/);
+        return verb === 'enable' || verb === 'disable' ? [{ enable: verb === 'enable', pattern, path }] : [];
+      }),
+    );
 }

@@ -8,7 +8,7 @@ import { parseIni } from './ini.ts';
 import type { Setting } from './ini.ts';
 
 /** Those of /run do not exist in an image. /lib is a folder of its own where /usr is not merged. */
-export const UNIT_FOLDERS = [
+const UNIT_FOLDERS = [
   '/etc/systemd/system.control',
   '/etc/systemd/system',
   '/usr/local/lib/systemd/system',
@@ -18,8 +18,8 @@ export const UNIT_FOLDERS = [
 
 export type Unit = {
   name: string;
-  /** its file, links followed; null: only drop-ins speak of it */
-  path: string | null;
+  /** its file, links followed */
+  path: string;
   masked: boolean;
   /** of its file, then of its drop-ins */
   settings: readonly Setting[];
@@ -47,10 +47,6 @@ export class UnitFiles {
     // A merged /usr shows the same folder twice.
     const lib = view.stat('/lib/systemd/system');
     this.#folders = UNIT_FOLDERS.filter((folder) => folder !== '/lib/systemd/system' || (lib.is === 'there' && lib.path === folder));
-  }
-
-  get folders(): readonly string[] {
-    return this.#folders;
   }
 
   /** Every unit file there is, by name. */

@@ -42,6 +42,7 @@ const netplan = (text: string): Pieces => ({
 table(
   networkRules,
   [
+    { id: 'net.ip-names-another', name: 'ens3', given: { ip: '192.168.100.3::192.168.100.1:255.255.255.0::ens3:off' }, says: 'ens3' },
     {
       id: 'net.address-replaced',
       name: 'the founding case',
@@ -138,6 +139,17 @@ table(
       id: 'net.route-lost',
       name: 'the leased address without a gateway',
       pieces: [networkd, network('[Match]\nName=eth0\n[Network]\nAddress=192.168.100.3/24\n')],
+    },
+    {
+      id: 'net.address-replaced',
+      name: 'ifup from an inittab',
+      base: alpine,
+      pieces: {
+        '/sbin/ifup': link('/bin/busybox'),
+        '/etc/inittab': '::sysinit:/sbin/ifup -a\nttyS0::respawn:/sbin/getty -L ttyS0 9600 vt100\n',
+        '/etc/network/interfaces': 'auto eth0\niface eth0 inet dhcp\n',
+      },
+      at: '/etc/network/interfaces:2',
     },
     {
       id: 'net.address-replaced',
@@ -300,6 +312,7 @@ table(
   ],
   [
     { name: 'networkd enabled, and no file takes the interface', pieces: networkd },
+    { name: 'ip= without a device', given: { ip: '192.168.100.3::192.168.100.1:255.255.255.0:::off' } },
     { name: 'networkd with DHCP, not enabled', pieces: network(DHCP) },
     {
       name: 'a masked .network file',

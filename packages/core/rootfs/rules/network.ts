@@ -38,6 +38,19 @@ function spots(facts: ImageFacts, outcome: Claim['outcome'], then: string, predi
 
 export const networkRules: readonly Rule[] = [
   {
+    id: 'net.ip-names-another',
+    severity: 'error',
+    finds: 'ip= names another device than eth0',
+    why: 'The kernel sets the address before user space, and at that moment the only interface of a guest is called eth0, whatever udev calls it later. It waits 12 s for a device of that name.',
+    fix: 'Write eth0, or leave the device out: ip=ADDRESS::GATEWAY:NETMASK:::off.',
+    predicts: '12 s of silence, and no line of IP-Config',
+    refutes: 'net.address',
+    look: (_, { lease, interfaceName }) =>
+      lease === null || lease.device === null || lease.device === interfaceName
+        ? []
+        : [{ path: null, what: `ip= names ${lease.device}, and the interface is ${interfaceName} when the kernel looks for it.` }],
+  },
+  {
     id: 'net.address-replaced',
     severity: 'error',
     finds: 'a network service of the image takes the interface and drops the address that ip= set',

@@ -55,6 +55,15 @@ table(
       says: '/etc/default/app',
     },
     {
+      id: 'units.program-absent',
+      name: 'of a unit linked to default.target by that name',
+      pieces: [
+        app('', '/usr/bin/gone'),
+        { '/etc/systemd/system/default.target.wants/app.service': link('/usr/lib/systemd/system/app.service') },
+      ],
+      at: '/usr/lib/systemd/system/app.service:5',
+    },
+    {
       id: 'units.enabled-and-absent',
       name: 'a link that is left',
       pieces: enable('gone.service'),
