@@ -45,10 +45,19 @@ test('an option that is off is missing, with its symptom and what to build', () 
     verdict: 'missing',
     needs: 'NET and INET and VIRTIO_NET',
     found: 'VIRTIO_NET: no (made up: no); there: NET, INET',
-    symptom: expect.stringContaining('no eth0'),
+    symptom: expect.stringContaining('IP-Config'),
     next: 'build the kernel with CONFIG_VIRTIO_NET=y',
   });
   expect(checkKernel(but({ VIRTIO_NET: 'no' }), firecracker()).verdict).toBe('missing');
+});
+
+test('where an initrd runs, the kernel says nothing of a root that cannot be mounted', () => {
+  const embedded = { initrd: { embedded: 'yes', why: 'made up' } } as const;
+  expect(row(but({ EXT4_FS: 'no' }), qemu(), 'root').symptom).toMatch(/^No filesystem could mount root/);
+  for (const one of [row(but({ EXT4_FS: 'no' }), qemu(['initrd']), 'root'), row(but({ EXT4_FS: 'no' }, embedded), qemu(), 'root')]) {
+    expect(one).toMatchObject({ verdict: 'missing', symptom: expect.stringContaining('the initrd looks for the root') });
+  }
+  expect(row(but({ IP_PNP: 'no' }, embedded), qemu(['ip-autoconfig']), 'ip-autoconfig').symptom).toContain('Unknown kernel command line');
 });
 
 test('what is advised and missing is no failure', () => {

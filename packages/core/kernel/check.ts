@@ -26,7 +26,10 @@ export const checkedOptions: readonly string[] = [
 export function checkKernel(kernel: KernelReport, target: CheckTarget): KernelCheck {
   const states = new Map(kernel.options.map((one) => [one.option, one]));
   const version = kernel.release === null ? null : versionOfRelease(kernel.release);
-  const judge = new Judge(states, kernel.banner ?? '', version, target.needs.includes('initrd'));
+  const judge = new Judge(states, kernel.banner ?? '', version, {
+    initrd: target.needs.includes('initrd'),
+    embedded: kernel.initrd.embedded === 'yes',
+  });
   const forms = formRequirements(kernel, target);
   const fits = forms.every(({ id, verdict }) => id !== 'arch' || verdict === 'met');
   // What Kconfig offers, and so this table, is that of x86-64.
@@ -66,6 +69,8 @@ export function optionsOf(need: Need): readonly string[] {
   return ('all' in need ? need.all : need.any).flatMap(optionsOf);
 }
 
+const INITRD_MOUNTS = 'no line "Unable to mount root fs": the initrd looks for the root, and says itself what it could not do';
+
 /** `absent`: the kernel's version has no such option. */
 type State = 'yes' | 'no' | 'unknown' | 'absent';
 
@@ -74,15 +79,23 @@ class Judge {
   readonly #banner: string;
   readonly #version: Version | null;
   readonly #initrd: boolean;
+  readonly #embedded: boolean;
 
-  constructor(states: ReadonlyMap<string, KnownOption>, banner: string, version: Version | null, initrd: boolean) {
+  constructor(
+    states: ReadonlyMap<string, KnownOption>,
+    banner: string,
+    version: Version | null,
+    has: { initrd: boolean; embedded: boolean },
+  ) {
     this.#states = states;
     this.#banner = banner;
     this.#version = version;
-    this.#initrd = initrd;
+    this.#initrd = has.initrd;
+    this.#embedded = has.embedded;
   }
 
-  requirement({ id, level, need, enough, why, symptom, source }: Requirement): JudgedRequirement {
+  requirement({ id, level, need, enough, why, symptom, atRoot, source }: Requirement): JudgedRequirement {
+    const shows = atRoot === true && (this.#initrd || this.#embedded) ? INITRD_MOUNTS : symptom;
     const verdict = ({ yes: 'met', no: 'missing', unknown: 'unknown', absent: 'not-applicable' } as const)[this.#state(need, enough)];
     return {
       id,
@@ -91,7 +104,7 @@ class Judge {
       needs: wordsOf(need, true),
       found: this.found(optionsOf(need)),
       why,
-      symptom: verdict === 'met' || verdict === 'not-applicable' ? null : symptom,
+      symptom: verdict === 'met' || verdict === 'not-applicable' ? null : shows,
       next: this.#next(verdict, need, enough),
       source,
     };

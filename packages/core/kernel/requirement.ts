@@ -27,5 +27,7 @@ export type Requirement = {
   };
   why: string;
   symptom: string | null;
+  /** The symptom is of the kernel's own mount of the root, which does not come where an initrd runs. */
+  atRoot?: true;
   source: string;
 };

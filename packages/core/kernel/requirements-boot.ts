@@ -34,6 +34,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { vmm: 'firecracker', transport: 'mmio' },
     why: "devices are described by ACPI, whose code in kernel.org kernels wants PCI=y (pci=off on the line is fine; Amazon's kernels do without); without ACPI by virtio_mmio.device= and the MP table",
     symptom: `no virtio line, then ${NO_ROOT}`,
+    atRoot: true,
     source: `${POLICY}; Firecracker issues 4688, 4816, 4881`,
   },
   {
@@ -44,6 +45,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { vmm: 'qemu', transport: 'mmio' },
     why: 'Linstock starts microvm with acpi=on, which describes its devices by ACPI only',
     symptom: `no virtio line, then ${NO_ROOT}`,
+    atRoot: true,
     source: 'QEMU docs/system/i386/microvm.rst',
   },
   {
@@ -54,6 +56,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { transport: 'mmio' },
     why: 'disk, network and all else are virtio-mmio devices',
     symptom: `no virtio line, then ${NO_ROOT}`,
+    atRoot: true,
     source: 'Linux drivers/virtio/virtio_mmio.c',
   },
   {
@@ -64,6 +67,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { transport: 'pci' },
     why: 'disk, network and all else are virtio devices on PCI',
     symptom: NO_ROOT,
+    atRoot: true,
     source: `${POLICY}; Linux drivers/virtio/virtio_pci_common.c`,
   },
   {
@@ -74,6 +78,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { vmm: 'firecracker', transport: 'pci' },
     why: 'Firecracker describes its PCI bridge by ACPI (MCFG) and has no port to configure it by',
     symptom: NO_ROOT,
+    atRoot: true,
     source: POLICY,
   },
   {
@@ -93,7 +98,8 @@ export const bootRequirements: readonly Requirement[] = [
     enough: 'initrd',
     when: {},
     why: 'it drives the root disk',
-    symptom: `an empty list of partitions, then ${NO_ROOT}`,
+    symptom: `no virtio_blk line, then ${NO_ROOT}`,
+    atRoot: true,
     source: 'Linux drivers/block/virtio_blk.c',
   },
   {
@@ -104,6 +110,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { unless: NOT_EXT4 },
     why: 'the root file system is ext4',
     symptom: NO_FS,
+    atRoot: true,
     source: 'Linux init/do_mounts.c',
   },
   ...(
@@ -121,6 +128,7 @@ export const bootRequirements: readonly Requirement[] = [
     when: { asked },
     why: `the root file system is ${asked}`,
     symptom: NO_FS,
+    atRoot: true,
     source: 'Linux init/do_mounts.c',
   })),
   {
@@ -199,8 +207,8 @@ export const bootRequirements: readonly Requirement[] = [
     need: 'DEVTMPFS',
     enough: 'built-in',
     when: {},
-    why: 'it fills /dev; init systems expect it',
-    symptom: 'Warning: unable to open an initial console.',
+    why: 'it fills /dev; init systems expect it. The first console is opened without it: the kernel has a /dev/console of its own until the root is mounted',
+    symptom: 'init says that mounting … on /dev failed: No such device',
     source: 'Linux drivers/base/devtmpfs.c',
   },
   {
@@ -209,8 +217,8 @@ export const bootRequirements: readonly Requirement[] = [
     need: 'DEVTMPFS_MOUNT',
     enough: 'built-in',
     when: { unless: ['initrd'] },
-    why: 'with it /dev is there before init runs; without it the image must bring /dev/console',
-    symptom: 'Warning: unable to open an initial console.',
+    why: 'with it /dev is there before init runs; without it init must mount it',
+    symptom: null,
     source: 'Linux init/main.c',
   },
   {
@@ -220,7 +228,7 @@ export const bootRequirements: readonly Requirement[] = [
     enough: 'initrd',
     when: {},
     why: 'it drives the network interface',
-    symptom: 'no eth0; with ip= a silence of 12 s before root is mounted',
+    symptom: 'no line "IP-Config: Complete"; with ip= a silence of 12 s before root is mounted',
     source: 'Linux drivers/net/virtio_net.c, net/ipv4/ipconfig.c',
   },
 ];

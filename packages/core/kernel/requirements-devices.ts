@@ -10,7 +10,7 @@ export const deviceRequirements: readonly Requirement[] = [
     enough: 'built-in',
     when: { asked: 'ip-autoconfig' },
     why: 'it is what reads ip=',
-    symptom: 'Unknown kernel command line parameters "ip=…", will be passed to user space. (from 5.14 on; before, nothing)',
+    symptom: 'Unknown kernel command line parameters "ip=…", will be passed to user space. (from 5.14 on, nothing before)',
     source: 'Linux net/ipv4/ipconfig.c',
   },
   {

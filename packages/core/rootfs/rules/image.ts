@@ -66,7 +66,7 @@ export const imageRules: readonly Rule[] = [
     finds: 'the folders /dev, /proc, /sys, /run or /tmp are missing',
     why: 'The kernel mounts devtmpfs on /dev before it starts init, and init mounts the others; on a folder that is not there nothing can be mounted. An initrd or systemd may make it first, where / is writable.',
     fix: 'Make the folder, empty, mode 755 (/tmp: 1777).',
-    predicts: 'Without an initrd, for /dev: devtmpfs: error mounting -2, then Warning: unable to open an initial console.',
+    predicts: 'For /dev, without an initrd: devtmpfs: error mounting -2',
     refutes: null,
     look: ({ mountPointsMissing }) => mountPointsMissing.map((path) => ({ path, what: `There is no folder ${path}.` })),
   },
