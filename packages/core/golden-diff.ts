@@ -2,8 +2,8 @@ import type { GoldenDiff, GoldenManifest } from '@linstock/contract';
 
 type Part = GoldenDiff['parts'][number];
 
-/** What changed from one version to another, in the words of the manifest. Pure; equal parts are left out. */
-export function diffGoldens(from: GoldenManifest, to: GoldenManifest): GoldenDiff {
+/** What changed from one version to another: in the words of the manifest, then `inside` their root file systems. Pure; equal parts are left out. */
+export function diffGoldens(from: GoldenManifest, to: GoldenManifest, inside: readonly Part[] = []): GoldenDiff {
   const differ = (what: string, a: string | null, b: string | null): Part[] => (a === b ? [] : [{ what, from: a, to: b }]);
   const keys = (a: object, b: object): readonly string[] => [...new Set([...Object.keys(a), ...Object.keys(b)])].toSorted();
   const table = (what: string, a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): Part[] =>
@@ -43,6 +43,7 @@ export function diffGoldens(from: GoldenManifest, to: GoldenManifest): GoldenDif
       ...words('port', from.ports.map(port), to.ports.map(port)),
       ...differ('agent', String(from.agent), String(to.agent)),
       ...table('made with', from.madeWith, to.madeWith),
+      ...inside,
     ],
   };
 }

@@ -84,6 +84,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
         console: (boot, options) => host.console(boot, options),
         exec: (vm, order, signal) => host.exec(vm, order, signal),
         lint: (golden) => host.lint(golden),
+        differences: (from, to) => host.differences(from, to),
         goldens: () => host.goldens(),
       },
       build: {

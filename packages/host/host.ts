@@ -4,6 +4,7 @@ import {
   FaultError,
   type BootId,
   type ExecFrame,
+  type GoldenDiff,
   type GoldenManifest,
   type HostId,
   type Network,
@@ -12,7 +13,6 @@ import {
 } from '@linstock/contract';
 import {
   examine,
-  lintContextOf,
   looksAtConditions,
   owned,
   valuesFor,
@@ -44,8 +44,7 @@ import type { ImageStore } from './images/store.ts';
 import { faultOfRefusal } from './images/refusal.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { BridgeNetworks } from './network/network.ts';
-import { lintRootfs } from './rootfs/lint.ts';
-import { openTree } from './rootfs/open-tree.ts';
+import { differencesInside, lintGolden } from './rootfs/of-golden.ts';
 import type { Paths } from './tools/paths.ts';
 import { ensureFolder, listFolder, removeTree } from './tools/files.ts';
 import { refusalOfPause } from './vmm/firecracker/versions.ts';
@@ -418,18 +417,12 @@ export class LocalHost implements Host {
     }
   }
 
-  async lint(golden: GoldenManifest): Promise<readonly RootfsFinding[]> {
-    const { images, paths } = this.#p;
-    const opened = await openTree(images.blobPath(golden.rootfs.blob));
-    if (!opened.ok) throw faultOfRefusal(opened, paths.state);
-    await using inside = opened;
-    const context = lintContextOf({
-      commandLine: golden.bootArgs.join(' '),
-      ip: null,
-      kernel: { release: golden.kernel.release, config: golden.kernel.config },
-      ports: golden.ports.map(({ port }) => port),
-    });
-    return (await lintRootfs(inside, context)).findings;
+  lint(golden: GoldenManifest): Promise<readonly RootfsFinding[]> {
+    return lintGolden(this.#p.images, golden);
+  }
+
+  differences(from: GoldenManifest, to: GoldenManifest): Promise<GoldenDiff['parts']> {
+    return differencesInside(this.#p.images, from, to);
   }
 
   goldens(): Promise<readonly GoldenManifest[]> {

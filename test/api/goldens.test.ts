@@ -103,6 +103,14 @@ describe('tags', () => {
     });
   });
 
+  it('a difference tells what the root file systems hold otherwise, behind what the manifests say', async () => {
+    expect((await send('GET', '/v1/goldens/tiny@1/diff/tiny@1')).body).toEqual({
+      from: 'tiny@1',
+      to: 'tiny@1',
+      parts: [{ what: 'package bash', from: '5.1', to: '5.2' }],
+    });
+  });
+
   it.each([
     ['a tag that is not there', 'GET', '/v1/goldens/tiny:canary', 'golden-tag-unknown'],
     ['an image that is not there', 'GET', '/v1/goldens/huge:canary', 'golden-unknown'],

@@ -65,6 +65,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       },
       exec: async () => frames(),
       lint: async () => findings,
+      differences: async () => [{ what: 'package bash', from: '5.1', to: '5.2' }],
       goldens: async () => [aGolden()],
     },
     build: { version: '0.0.0', commit: null, startedAt: now, pid: 1, stateFolder: '/nowhere', running: 'a', onDisk: async () => 'a' },

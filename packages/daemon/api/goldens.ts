@@ -146,7 +146,10 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
       findGolden((await known()).goldens, params.id, []);
       return store.read(async (tx) => document<'golden.history'>({ items: [...(await tx.goldenDeeds(params.id, query.limit))] }));
     },
-    'golden.diff': async ({ params }) => document<'golden.diff'>(diffGoldens(await found(params.id), await found(params.other))),
+    'golden.diff': async ({ params }) => {
+      const [from, to] = [await found(params.id), await found(params.other)];
+      return document<'golden.diff'>(diffGoldens(from, to, await host.differences(from, to)));
+    },
   };
 }
 

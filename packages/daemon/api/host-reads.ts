@@ -1,4 +1,4 @@
-import type { BootId, ExecFrame, GoldenManifest, HostFacts, Network } from '@linstock/contract';
+import type { BootId, ExecFrame, GoldenDiff, GoldenManifest, HostFacts, Network } from '@linstock/contract';
 import type { BootDetails, BootRecord, ExecOrder, RootfsFinding, Vm } from '@linstock/core';
 
 /** What the API may ask a host for directly: looks and talk, never a change of what is there. */
@@ -14,5 +14,7 @@ export interface HostReads {
   exec(vm: Vm, order: ExecOrder, signal: AbortSignal): Promise<AsyncIterable<ExecFrame>>;
   /** What a static look at its root file system finds; a fault when it cannot be read. */
   lint(golden: GoldenManifest): Promise<readonly RootfsFinding[]>;
+  /** What the root file systems of two versions hold otherwise; a fault when one cannot be read. */
+  differences(from: GoldenManifest, to: GoldenManifest): Promise<GoldenDiff['parts']>;
   goldens(): Promise<readonly GoldenManifest[]>;
 }
