@@ -1,5 +1,6 @@
 /** The table of the README, from the committed samples: `node bench/table.ts`. */
 import type { BootOverhead } from './boot-overhead.ts';
+import type { DiskClone } from './disk-clone.ts';
 import type { ExecLatency } from './exec-latency.ts';
 import type { FirecrackerLaunch } from './firecracker-launch.ts';
 import type { KernelInspect } from './kernel-inspect.ts';
@@ -120,6 +121,27 @@ export function tables(): string {
         measured: times(command.p50),
         range: span(command, times),
       },
+    ];
+  });
+
+  have<DiskClone>('disk-clone', ({ rounds, heldBytes }) => {
+    const column = (what: string, of: 'overlay' | 'sparse' | 'reflink'): Row[] => {
+      const taken = rounds.flatMap((r) => (r[of] === null ? [] : [{ ms: r[of], a: r[of], b: r.whole }]));
+      if (taken.length === 0) return [];
+      const all = summary(taken.map((one) => one.ms));
+      return [{ what, target: '', measured: `${ms(all.p50)}, ${(ratios(taken).p50 * 100).toFixed(1)} % of it`, range: span(all, ms) }];
+    };
+    const whole = summary(rounds.map((r) => r.whole));
+    return [
+      {
+        what: `whole copy of an image of 1 GiB with ${heldBytes / 1_048_576} MiB in it`,
+        target: '',
+        measured: ms(whole.p50),
+        range: span(whole, ms),
+      },
+      ...column('a disk for QEMU (overlay)', 'overlay'),
+      ...column('a disk for Firecracker, blocks shared (XFS)', 'reflink'),
+      ...column('a disk for Firecracker, no sharing (sparse copy)', 'sparse'),
     ];
   });
 

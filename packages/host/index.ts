@@ -2,6 +2,7 @@ export { LocalHost, type LocalHostParts } from './host.ts';
 export { ImageStore } from './images/store.ts';
 export { ensureTiny } from './images/tiny.ts';
 export { exportGolden, importGoldenFile } from './images/golden-file.ts';
+export { ensureDisk } from './images/disk.ts';
 export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
 export { lintRootfs, lintRootfsFile, type LintRequest, type RootfsLint } from './rootfs/lint.ts';
