@@ -144,7 +144,7 @@ function requirementLines(one: JudgedRequirement, idWidth: number, style: Style)
 function summaryLine({ requirements, verdict, target }: KernelCheck, style: Style): string {
   const count = (wanted: RequirementVerdict, level?: JudgedRequirement['level']): number =>
     requirements.filter((one) => one.verdict === wanted && (level === undefined || one.level === level)).length;
-  const what = `${target.vmm}${target.version === null ? '' : ` ${target.version}`}, ${target.transport}${target.needs.length === 0 ? '' : `, with ${target.needs.join(', ')}`}`;
+  const what = `${target.vmm}${target.version === null ? '' : ` ${target.version}`}, ${target.transport}${target.needs.length === 0 ? '' : `, with ${target.needs.join(', ')}`}${target.golden === null ? '' : `, for ${target.golden}`}`;
   const counts = `${count('met')} met, ${count('missing', 'required')} missing, ${count('missing', 'advised')} advised and missing, ${count('unknown')} unknown`;
   const words = {
     fits: painted(style, 'green', '✓ fits'),

@@ -78,6 +78,7 @@ export const kernelCheckSchema = z.strictObject({
     version: z.string().nullable(),
     transport: z.enum(['mmio', 'pci']),
     needs: z.array(z.string()),
+    golden: z.string().nullable().meta({ description: 'the golden version whose needs were asked for, `name@version`' }),
   }),
   verdict: z.enum(['fits', 'missing', 'unknown']),
   requirements: z.array(judgedRequirementSchema),

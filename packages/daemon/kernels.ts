@@ -1,1 +1,1 @@
-export { askable, checkTargetOf, lookAtTwoKernels, lookIntoKernel, lookWhetherKernelFits } from '@linstock/host/kernels';
+export { askable, checkTargetOf, lookAtTwoKernels, lookIntoKernel, lookWhetherKernelFits, needsOfGolden } from '@linstock/host/kernels';

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { JudgedRequirement, KernelReport } from '@linstock/contract';
 import { kernelCheckSchema } from '@linstock/contract';
 import { known } from '../versions.ts';
-import { checkedOptions, checkKernel, type CheckTarget } from './check.ts';
+import { aGolden } from '@linstock/testkit';
+import { checkedOptions, checkKernel, needsOfGolden, type CheckTarget } from './check.ts';
 import { knownOptions } from './options.ts';
 import { aReport } from './testing/report.ts';
 
@@ -58,6 +59,20 @@ test('where an initrd runs, the kernel says nothing of a root that cannot be mou
     expect(one).toMatchObject({ verdict: 'missing', symptom: expect.stringContaining('the initrd looks for the root') });
   }
   expect(row(but({ IP_PNP: 'no' }, embedded), qemu(['ip-autoconfig']), 'ip-autoconfig').symptom).toContain('Unknown kernel command line');
+});
+
+test('a golden version brings its own needs, and the options of its manifest', () => {
+  const asked = needsOfGolden(aGolden({ requires: ['FUSE_FS', 'IP_PNP'], bootArgs: ['console=ttyS0', 'ip={ip}'] }));
+  expect(asked).toEqual({ needs: ['agent', 'initrd', 'ip-autoconfig'], golden: { name: 'tiny@1', requires: ['FUSE_FS', 'IP_PNP'] } });
+  const target: CheckTarget = { ...qemu(asked.needs), golden: asked.golden };
+  const check = checkKernel(but({ FUSE_FS: 'no', VIRTIO_BLK: 'module' }), target);
+  expect(check.target.golden).toBe('tiny@1');
+  expect(check.verdict).toBe('missing');
+  expect(check.requirements.filter(({ verdict }) => verdict === 'missing')).toMatchObject([
+    { id: 'golden', needs: 'FUSE_FS', why: 'the manifest of tiny@1 requires it' },
+  ]);
+  expect(checkKernel(but({ FUSE_FS: 'module' }), target).verdict).toBe('fits');
+  expect(needsOfGolden(aGolden({ agent: false, bootArgs: [], initrd: null })).needs).toEqual([]);
 });
 
 test('what is advised and missing is no failure', () => {

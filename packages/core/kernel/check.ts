@@ -4,19 +4,35 @@
  * A requirement is missing only when that is known; what is not known is said to be unknown, with what would settle it. An option that the
  * kernel's version has not got cannot be missing.
  */
-import type { JudgedRequirement, KernelCheck, KernelReport, KnownOption } from '@linstock/contract';
+import type { GoldenManifest, JudgedRequirement, KernelCheck, KernelReport, KnownOption } from '@linstock/contract';
 import { compareVersions, known, within } from '../versions.ts';
 import type { Version } from '../versions.ts';
 import { versionOfRelease } from './banner.ts';
 import { noParts } from './no-parts.ts';
 import { existsIn, whyAbsent } from './option-facts.ts';
 import type { Enough, Need, Requirement, Transport } from './requirement.ts';
-import { requirements } from './requirements.ts';
+import { askable, requirements } from './requirements.ts';
 
 /** `version` null for QEMU, whose microvm asks the same of a kernel in all versions that Linstock runs. */
-export type CheckTarget =
-  | { vmm: 'firecracker'; version: Version; transport: Transport; needs: readonly string[] }
-  | { vmm: 'qemu'; version: null; transport: Transport; needs: readonly string[] };
+export type CheckTarget = ({ vmm: 'firecracker'; version: Version } & ForImage) | ({ vmm: 'qemu'; version: null } & ForImage);
+type ForImage = {
+  transport: Transport;
+  needs: readonly string[];
+  /** options that a golden version requires by its manifest */
+  golden?: { name: string; requires: readonly string[] };
+};
+
+/** What a golden version asks of the kernel that its guests run, another than its own perhaps. */
+export function needsOfGolden(golden: GoldenManifest): { needs: string[]; golden: { name: string; requires: readonly string[] } } {
+  const { agent, bootArgs, initrd, requires, rootfs } = golden;
+  const needs = [
+    ...(agent ? ['agent'] : []),
+    ...(initrd === null ? [] : ['initrd']),
+    ...(bootArgs.some((arg) => arg.startsWith('ip=')) ? ['ip-autoconfig'] : []),
+    ...(Object.hasOwn(askable, rootfs.fstype) ? [rootfs.fstype] : []),
+  ];
+  return { needs, golden: { name: `${golden.name}@${golden.version}`, requires } };
+}
 
 /** Options that a check reads: the report must hold them. */
 export const checkedOptions: readonly string[] = [
@@ -33,11 +49,18 @@ export function checkKernel(kernel: KernelReport, target: CheckTarget): KernelCh
   const forms = formRequirements(kernel, target);
   const fits = forms.every(({ id, verdict }) => id !== 'arch' || verdict === 'met');
   // What Kconfig offers, and so this table, is that of x86-64.
-  const judged = fits ? [...forms, ...requirements.filter((one) => applies(one, target)).map((one) => judge.requirement(one))] : forms;
+  const asked = [...requirements.filter((one) => applies(one, target)), ...requiredByGolden(target)];
+  const judged = fits ? [...forms, ...asked.map((one) => judge.requirement(one))] : forms;
   const required = judged.filter(({ level }) => level === 'required');
   return {
     kernel,
-    target: { vmm: target.vmm, version: target.version?.text ?? null, transport: target.transport, needs: [...target.needs] },
+    target: {
+      vmm: target.vmm,
+      version: target.version?.text ?? null,
+      transport: target.transport,
+      needs: [...target.needs],
+      golden: target.golden?.name ?? null,
+    },
     verdict: required.some(({ verdict }) => verdict === 'missing')
       ? 'missing'
       : required.some(({ verdict }) => verdict === 'unknown')
@@ -50,6 +73,20 @@ export function checkKernel(kernel: KernelReport, target: CheckTarget): KernelCh
           .map(({ option, why }) => ({ option, found: judge.short(option), why }))
       : [],
   };
+}
+
+function requiredByGolden({ golden }: CheckTarget): Requirement[] {
+  if (golden === undefined) return [];
+  return golden.requires.map((option) => ({
+    id: 'golden',
+    level: 'required',
+    need: option,
+    enough: 'module',
+    when: {},
+    why: `the manifest of ${golden.name} requires it`,
+    symptom: 'the condition kernel.config of its proof is refuted',
+    source: `linstock golden show ${golden.name}`,
+  }));
 }
 
 function applies({ when }: Requirement, target: CheckTarget): boolean {

@@ -1,2 +1,2 @@
 export { checkTargetOf, lookAtTwoKernels, lookIntoKernel, lookWhetherKernelFits } from './look.ts';
-export { askable } from '@linstock/core/kernel';
+export { askable, needsOfGolden } from '@linstock/core/kernel';

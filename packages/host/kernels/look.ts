@@ -20,7 +20,7 @@ export async function lookIntoKernel(request: InspectRequest, options: readonly 
 }
 
 export async function lookWhetherKernelFits(request: InspectRequest, target: CheckTarget): Promise<KernelCheck> {
-  return checkKernel(reportOf(await inspected(request), checkedOptions), target);
+  return checkKernel(reportOf(await inspected(request), [...checkedOptions, ...(target.golden?.requires ?? [])]), target);
 }
 
 export async function lookAtTwoKernels(left: InspectRequest, right: InspectRequest): Promise<KernelDiff> {

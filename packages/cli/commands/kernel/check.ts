@@ -11,15 +11,24 @@ export const kernelCheck = command({
     for: { kind: 'text', flag: '--for <vmm>', doc: 'firecracker, firecracker@1.9.1 or qemu' },
     transport: { kind: 'text', flag: '--transport <bus>', doc: 'how devices are attached: mmio (usual) or pci' },
     needs: { kind: 'list', flag: '--needs <list>', doc: 'what the image needs besides, with commas (see docs/kernels.md)' },
+    golden: { kind: 'text', flag: '--golden <image>', doc: 'with what this golden image version needs; asks the controller' },
     config: { kind: 'text', flag: '--config <file>', doc: 'its configuration; not believed where the kernel contradicts it' },
   },
-  async run({ args, options }, { out, signal }) {
+  async run({ args, options }, { api, out, signal }) {
     if (options.for === undefined) throw new UsageError('--for is missing: say firecracker, firecracker@1.9.1 or qemu');
-    const { checkTargetOf, lookWhetherKernelFits } = await loadKernels();
+    const { checkTargetOf, lookWhetherKernelFits, needsOfGolden } = await loadKernels();
     const needs = [...new Set(options.needs.flatMap((list) => list.split(',')).map((word) => word.trim()))].filter((word) => word !== '');
-    const asked = checkTargetOf({ for: options.for, transport: options.transport, needs });
+    const image = options.golden === undefined ? null : needsOfGolden(await (await api()).goldens.show(options.golden, { signal }));
+    const asked = checkTargetOf({
+      for: options.for,
+      transport: options.transport,
+      needs: [...new Set([...needs, ...(image?.needs ?? [])])],
+    });
     if (!asked.ok) throw new UsageError(asked.say);
-    const check = await lookWhetherKernelFits({ path: args.file, configPath: options.config, signal }, asked.target);
+    const check = await lookWhetherKernelFits(
+      { path: args.file, configPath: options.config, signal },
+      image === null ? asked.target : { ...asked.target, golden: image.golden },
+    );
     const shown = new Set(['file', 'format', 'release', 'config', 'not believed', 'unreadable']);
     await out.answer(check, () => [
       ...page(
