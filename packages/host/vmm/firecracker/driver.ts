@@ -2,6 +2,7 @@
  * Firecracker as a Vmm. A boot is one unit (tools/units.ts) in which the keeper runs Firecracker or its jailer; what it is doing is asked from
  * its API, and an API that does not answer says nothing: only the unit decides between alive and ended. A process is never used again.
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BootId } from '@linstock/contract';
 import type { Marked, StepOutcome } from '@linstock/core';
@@ -121,7 +122,10 @@ export class FirecrackerVmm implements Vmm {
   async end(boot: BootId, folder: string, signal: AbortSignal): Promise<StepOutcome> {
     const outcome = await this.#units.end(boot, folder, signal);
     this.#stopping.delete(boot);
-    if (outcome.is === 'done' && this.#host.jailer !== null) await absentJail(this.#host.jailer.base, boot);
+    if (outcome.is !== 'done') return outcome;
+    // it leaves the names of its sockets behind, however it ends (nothing unlinks them in firecracker/src/main.rs)
+    for (const name of [firecrackerFile.api, firecrackerFile.vsock]) await rm(join(folder, name), { force: true });
+    if (this.#host.jailer !== null) await absentJail(this.#host.jailer.base, boot);
     return outcome;
   }
 
