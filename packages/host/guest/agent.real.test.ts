@@ -1,39 +1,21 @@
 /** The host's end against the real agent, built here and served on a unix socket. */
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { connectGuest, type Answer, type GuestChannel } from './channel.ts';
 import { encodeFrame } from './frame.ts';
+import { anAgent, noAgent, type AnAgent } from './testing/an-agent.ts';
 
-const source = join(import.meta.dirname, '../../../guest/agent');
-const go = spawnSync('go', ['version'], { encoding: 'utf8' });
-const reason = go.status === 0 ? '' : ' (skipped: no go on the PATH to build the agent with)';
-
-describe.skipIf(reason !== '')(`the real agent${reason}`, () => {
-  let folder = '';
+describe.skipIf(noAgent !== false)(`the real agent${noAgent === false ? '' : ` (skipped: ${noAgent})`}`, () => {
   let path = '';
-  let agent: ChildProcess;
+  let agent: AnAgent;
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'agent-'));
-    path = join(folder, 'socket');
-    const binary = join(folder, 'agent');
-    const options = { cwd: source, env: { ...process.env, CGO_ENABLED: '0', GOPROXY: 'off', GOFLAGS: '' } };
-    execFileSync('go', ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', '-o', binary, '.'], options);
-    agent = spawn(binary, ['-listen', `unix:${path}`], { stdio: ['ignore', 'ignore', 'pipe'] });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    agent.stderr?.once('data', () => resolve()); // "ready on …"
-    await promise;
+    agent = await anAgent();
+    ({ path } = agent);
   }, 120_000);
 
-  afterAll(() => {
-    agent.kill();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => agent.stop());
 
   async function open(): Promise<GuestChannel> {
     const connection = await connectGuest({ is: 'serial', path });
