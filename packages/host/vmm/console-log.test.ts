@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -128,6 +139,28 @@ describe('the ring', () => {
     await keeper().tend();
     expect(statSync(path).blocks * 512).toBeLessThan(2 * 1024 * 1024);
     expect(readFileSync(path).subarray(-10).toString()).toBe('last words');
+  });
+
+  test('so are log and metrics of a Firecracker: the log keeps its beginning, and both go on at the offset where they were', async () => {
+    const one = keeper();
+    await one.tend();
+    const files = ['firecracker.log', 'metrics.ndjson'].map((name) => openSync(join(folder, name), 'w'));
+    const writes = (text: string): void => files.forEach((file) => writeSync(file, text));
+    writes('Successfully started microvm');
+    for (let round = 0; round < 10; round += 1) {
+      writes('a'.repeat(1024 * 1024));
+      await one.tend();
+    }
+    writes('last words');
+    for (let round = 0; round < 8; round += 1) await one.tend();
+    for (const [n, file] of files.entries()) {
+      expect(fstatSync(file).blocks * 512).toBeLessThan(2.5 * 1024 * 1024);
+      const text = readFileSync(join(folder, n === 0 ? 'firecracker.log' : 'metrics.ndjson'), 'latin1');
+      expect(text.startsWith('Successfully started microvm')).toBe(n === 0);
+      expect(text.endsWith('alast words')).toBe(true);
+      closeSync(file);
+    }
+    expect(one.trouble).toBeNull();
   });
 });
 

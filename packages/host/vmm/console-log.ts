@@ -15,6 +15,7 @@ import type { Instant } from '@linstock/contract';
 import { exec, describeFailure, succeeded } from '../tools/exec.ts';
 import { isAbsence, readTextIfThere, sizeIfThere, writeDurably } from '../tools/files.ts';
 import { bootFile } from '../tools/paths.ts';
+import { blockBytes, boundedLogs, holeIn } from './log-bounds.ts';
 
 export type ConsoleBounds = { oldest: number; newest: number };
 export type ConsoleChunk = { from: number; bytes: Buffer };
@@ -23,10 +24,8 @@ type Seen = { end: number; at: Instant };
 
 const MiB = 1024 * 1024;
 const DEFAULT_LIMIT_BYTES = 16 * MiB;
-/** QEMU's own words; a healthy one says nothing. */
-const VMM_LOG_LIMIT_BYTES = MiB;
-/** Holes are made of whole blocks. */
-const BLOCK_BYTES = 4_096;
+/** Logs grow slowly, and each costs a look at its size: every so many-th time is soon enough. */
+const TENDS_PER_LOOK_AT_LOGS = 8;
 const MAX_CHUNK_BYTES = 64 * 1024;
 /** How many times are kept; 100,000 bytes on disk. Older ones are thinned out, first and last stay. */
 const MAX_TIMES = 4_096;
@@ -41,7 +40,9 @@ export class ConsoleKeeper {
   readonly #now: () => Instant;
   #times: Seen[] | undefined;
   #oldest: number | undefined;
-  #vmmLogOldest = 0;
+  /** where the last hole in each log ended */
+  readonly #holes = new Map<string, number>();
+  #tends = 0;
   #lane: Promise<unknown> = Promise.resolve();
   /** Why the console cannot be kept in bounds here, in words; null while it can. */
   trouble: string | null = null;
@@ -49,17 +50,17 @@ export class ConsoleKeeper {
   constructor(options: { folder: string; now: () => Instant; limitBytes?: number }) {
     this.#folder = options.folder;
     this.#now = options.now;
-    this.#limit = Math.max(options.limitBytes ?? DEFAULT_LIMIT_BYTES, 2 * BLOCK_BYTES);
+    this.#limit = Math.max(options.limitBytes ?? DEFAULT_LIMIT_BYTES, 2 * blockBytes);
   }
 
-  /** Notes the time of what is new and gives back what is too old. To be called again and again while the boot lives, and once after. */
+  /** Notes the time of what is new and gives back what is too old, of the VMM's logs as well. To be called again and again while the boot lives, and once after. */
   tend(): Promise<ConsoleBounds> {
     return this.#inTurn(async () => {
       await this.#load();
       const newest = (await sizeIfThere(this.#path)) ?? 0;
       await this.#noteTime(newest);
       await this.#trim(newest);
-      await this.#trimVmmLog();
+      if (this.#tends++ % TENDS_PER_LOOK_AT_LOGS === 0) await this.#trimLogs();
       return { oldest: this.#oldest ?? 0, newest };
     });
   }
@@ -162,19 +163,22 @@ export class ConsoleKeeper {
   async #trim(newest: number): Promise<void> {
     const oldest = this.#oldest ?? 0;
     if (this.trouble !== null || newest - oldest <= this.#limit + this.#limit / 8) return;
-    const upTo = Math.floor((newest - this.#limit) / BLOCK_BYTES) * BLOCK_BYTES;
+    const upTo = Math.floor((newest - this.#limit) / blockBytes) * blockBytes;
     // said before it is done: nobody may take the zeroes of a hole for something that a guest wrote
     await writeDurably(join(this.#folder, bootFile.consoleOldest), `${upTo}\n`);
     this.#oldest = upTo;
-    this.trouble = await punch(this.#path, upTo);
+    this.trouble = await punch(this.#path, 0, upTo);
   }
 
-  async #trimVmmLog(): Promise<void> {
-    const path = join(this.#folder, bootFile.vmmLog);
-    const size = (await sizeIfThere(path)) ?? 0;
-    if (this.trouble !== null || size - this.#vmmLogOldest <= 2 * VMM_LOG_LIMIT_BYTES) return;
-    this.#vmmLogOldest = Math.floor((size - VMM_LOG_LIMIT_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
-    this.trouble = await punch(path, this.#vmmLogOldest);
+  async #trimLogs(): Promise<void> {
+    for (const [name, bounds] of Object.entries(boundedLogs)) {
+      if (this.trouble !== null) return;
+      const path = join(this.#folder, name);
+      const hole = holeIn((await sizeIfThere(path)) ?? 0, bounds, this.#holes.get(name) ?? 0);
+      if (hole === null) continue;
+      this.#holes.set(name, hole.to);
+      this.trouble = await punch(path, hole.from, hole.to);
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -191,8 +195,9 @@ export class ConsoleKeeper {
 const lineOf = ({ end, at }: Seen): string => `${end} ${at}\n`;
 
 /** null when it worked, else why not. Punching what is a hole already is fine. */
-async function punch(path: string, upTo: number): Promise<string | null> {
-  const result = await exec(['fallocate', '--punch-hole', '--offset', '0', '--length', String(upTo), path], { timeoutMs: TRIM_TIMEOUT_MS });
+async function punch(path: string, from: number, to: number): Promise<string | null> {
+  const where = ['--offset', String(from), '--length', String(to - from)];
+  const result = await exec(['fallocate', '--punch-hole', ...where, path], { timeoutMs: TRIM_TIMEOUT_MS });
   return succeeded(result) ? null : describeFailure(result);
 }
 
