@@ -91,6 +91,7 @@ describe('refusals: exit 1, the reason on stderr', () => {
     [usual(['--resource-limit', 'fsize=x']), 'Invalid limit value for resource: x: invalid digit found in string'],
     [usual(['--parent-cgroup', '../x']), "Parent cgroup path is invalid. Path should not be absolute or contain '..' or '.'"],
     [usual(['--cgroup-version', 'x']), 'x is an invalid cgroup version specifier'],
+    [usual(['--netns', '/proc/version']), 'Failed to join network namespace: netns: Invalid argument (os error 22)'],
     [usual(['--netns', '/nowhere']), 'Failed to open file /nowhere: No such file or directory (os error 2)'],
   ] as const)('%j', async (args, says) => {
     const jailer = jail('1.16.1', args);
@@ -164,6 +165,17 @@ test('an id is not used twice: the nodes of the last time are in the way', async
   const again = jail('1.16.1', usual());
   expect(await again.ended()).toEqual({ code: 1, signal: null });
   expect(bench.read('err')).toContain('Failed to create /dev/net/tun via mknod inside the jail: File exists (os error 17)');
+});
+
+test.each([
+  ['1.12.1', { code: null, signal: 'SIGABRT' }],
+  ['1.16.1', { code: 1, signal: null }],
+] as const)('%s: nor with the pid file of the last time, which is looked at behind the nodes', async (version, end) => {
+  mkdirSync(root(), { recursive: true });
+  writeFileSync(join(root(), 'firecracker.pid'), '1');
+  expect(await jail(version, usual()).ended()).toEqual(end);
+  expect(bench.read('err')).toContain('Failed to open file /firecracker.pid: File exists (os error 17)');
+  expect(existsSync(join(root(), 'dev/kvm'))).toBe(true);
 });
 
 test('--daemonize: 0 at once, another process, nothing on the outputs', async () => {

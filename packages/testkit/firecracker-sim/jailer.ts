@@ -13,9 +13,10 @@ import {
   readFileSync,
   realpathSync,
   statSync,
+  statfsSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { ArgumentError, parseArguments, wrongInstanceId, type Argument } from './arguments.ts';
 import { osError } from './output.ts';
 import { backtraceNote, onStderr } from './process.ts';
@@ -37,6 +38,9 @@ export const jailerArguments: Readonly<Record<string, Argument>> = {
   version: { value: false },
 };
 
+/** include/uapi/linux/magic.h */
+const NSFS_MAGIC = 0x6e73_6673;
+
 class JailerError extends Error {}
 class WrongArguments extends JailerError {}
 
@@ -46,14 +50,18 @@ export function jailer(argv: readonly string[], version: SimVersion): never {
     return run(argv, version);
   } catch (error) {
     if (!(error instanceof JailerError)) throw error;
-    // up to 1.12 all but wrong arguments is a panic (jailer/src/main.rs)
-    if (!atLeast(version, '1.13.0') && !(error instanceof WrongArguments)) {
-      onStderr(`thread 'main' panicked at src/jailer/src/main.rs:346:27:\nJailer error: ${error.message}\n${backtraceNote}`);
-      process.kill(process.pid, 'SIGABRT');
-    }
-    onStderr(`${error.message}\nError: ${JSON.stringify(error.message)}\n`);
+    const { words, aborts } = refusalOf(error, version);
+    onStderr(words);
+    if (aborts) process.kill(process.pid, 'SIGABRT');
     process.exit(1);
   }
+}
+
+/** Up to 1.12 all but wrong arguments is a panic (jailer/src/main.rs). */
+function refusalOf(error: JailerError, version: SimVersion): { words: string; aborts: boolean } {
+  return !atLeast(version, '1.13.0') && !(error instanceof WrongArguments)
+    ? { words: `thread 'main' panicked at src/jailer/src/main.rs:346:27:\nJailer error: ${error.message}\n${backtraceNote}`, aborts: true }
+    : { words: `${error.message}\nError: ${JSON.stringify(error.message)}\n`, aborts: false };
 }
 
 function run(argv: readonly string[], version: SimVersion): never {
@@ -87,6 +95,8 @@ function run(argv: readonly string[], version: SimVersion): never {
   for (const folder of [base, join(base, name), join(base, name, id)]) chmodSync(folder, statSync(folder).mode | 0o011);
   copyInto(exec, join(root, name), uid, gid, version);
   if (netns !== null && !existsSync(netns)) throw new JailerError(`Failed to open file ${netns}: No such file or directory (os error 2)`);
+  if (netns !== null && statfsSync(netns).type !== NSFS_MAGIC)
+    throw new JailerError('Failed to join network namespace: netns: Invalid argument (os error 22)');
   cgroup?.();
   for (const folder of ['/', '/dev', '/dev/net', '/run']) {
     const path = join(root, folder);
@@ -107,8 +117,8 @@ function run(argv: readonly string[], version: SimVersion): never {
       throw new JailerError(`Failed to create ${path} via mknod inside the jail: File exists (os error 17)`);
   }
   const pidFile = join(root, `${name}.pid`);
-  // Opened anew by each run, as the nodes are; looked at here, because the shell that writes it has no words for it.
-  if (existsSync(pidFile)) throw new JailerError(`Failed to open file /${name}.pid: File exists (os error 17)`);
+  // opened anew by each run, as the nodes are, and after them
+  const pidFileLeft = refusalOf(new JailerError(`Failed to open file /${name}.pid: File exists (os error 17)`), version);
   enter({
     root,
     name,
@@ -119,6 +129,7 @@ function run(argv: readonly string[], version: SimVersion): never {
     limits,
     extra,
     pidFile,
+    pidFileLeft,
     nodes,
     daemonize: given.has('daemonize'),
     newPidNs: given.has('new-pid-ns'),
@@ -279,15 +290,17 @@ type Entry = {
   limits: readonly string[];
   extra: readonly string[];
   pidFile: string;
+  /** what is said when it is there already, and whether it is a panic */
+  pidFileLeft: { words: string; aborts: boolean };
   nodes: readonly Node[];
   daemonize: boolean;
   newPidNs: boolean;
 };
 
-/** The arguments of the shell: root, owner, pid file, mode, then the nodes up to `--`, then the command. */
+/** The arguments of the shell: root, owner, pid file, what is said when that is there, its end then, mode, then the nodes up to `--`, then the command. */
 const stretch = `
-root=$1 owner=$2 pid=$3 mode=$4
-shift 4
+root=$1 owner=$2 pid=$3 left=$4 end=$5 mode=$6
+shift 6
 cd "$root" || exit 1
 while [ "$1" != -- ]; do
   mknod -m 600 "$root$1" c "$2" "$3" 2>/dev/null || echo "c $2 $3" >"$root$1"
@@ -295,6 +308,11 @@ while [ "$1" != -- ]; do
   shift 3
 done
 shift
+if [ -e "$pid" ]; then
+  printf %s "$left" >&2
+  case $end in abort) kill -ABRT $$ ;; esac
+  exit 1
+fi
 case $mode in
   become) printf %s $$ >"$pid"; exec "$@" ;;
   daemon) setsid sh -c '(p=$1; shift; sh -c '\\''printf %s $$ >"$0"; exec "$@"'\\'' "$p" "$@" <&- 0</dev/null 1</dev/null 2</dev/null &)' sh "$pid" "$@" & wait $!; exit 0 ;;
@@ -304,7 +322,7 @@ esac
 `;
 
 function enter(entry: Entry): never {
-  const { root, name, id, uid, gid, netns, limits, extra, pidFile, nodes, daemonize, newPidNs } = entry;
+  const { root, name, id, uid, gid, netns, limits, extra, pidFile, pidFileLeft, nodes, daemonize, newPidNs } = entry;
   const same = process.getuid?.() === uid && process.getgid?.() === gid;
   if (!same && process.geteuid?.() !== 0) throw new JailerError('Failed to exec into Firecracker: Operation not permitted (os error 1)');
   const nofile = limits.some((one) => one.startsWith('--nofile')) ? [] : ['--nofile=2048'];
@@ -312,7 +330,7 @@ function enter(entry: Entry): never {
   const namespaces = process.geteuid?.() === 0;
   const mode = newPidNs && namespaces ? (daemonize ? 'newns-daemon' : 'newns') : daemonize ? 'daemon' : 'become';
   const command = [
-    ...(netns === null ? [] : ['nsenter', `--net=${netns}`, '--']),
+    ...(netns === null ? [] : ['nsenter', `--net=${resolve(netns)}`, '--']),
     'prlimit',
     ...nofile,
     ...limits,
@@ -333,8 +351,26 @@ function enter(entry: Entry): never {
   ];
   const words = nodes.flatMap(({ path, major, minor }) => [path, String(major), String(minor)]);
   // The environment is cleared, as the real one does it.
-  process.execve?.('/bin/sh', ['jailer', '-c', stretch, 'jailer', root, `${uid}:${gid}`, pidFile, mode, ...words, '--', ...command], {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  });
+  process.execve?.(
+    '/bin/sh',
+    [
+      'jailer',
+      '-c',
+      stretch,
+      'jailer',
+      root,
+      `${uid}:${gid}`,
+      pidFile,
+      pidFileLeft.words,
+      pidFileLeft.aborts ? 'abort' : 'exit',
+      mode,
+      ...words,
+      '--',
+      ...command,
+    ],
+    {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    },
+  );
   throw new Error('execve came back');
 }
