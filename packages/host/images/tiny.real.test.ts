@@ -143,7 +143,7 @@ describe.skipIf(reason !== undefined)('tiny', () => {
 
   type Boot = { console: () => Promise<string>; url: string; ended: Promise<ExecResult>; stop: () => Promise<void> };
 
-  /** One guest as facts/lab.md §1 starts it; user-mode network with the promised port forwarded. */
+  /** One guest as the driver of QEMU starts it, by hand; user-mode network with the promised port forwarded. */
   async function boot(name: string, tokens: readonly string[]): Promise<Boot> {
     const disk = await ensureDisk({ store, golden, format: 'qcow2', path: join(folder, name, 'disk.qcow2') });
     if (!disk.ok) throw new Error(disk.say);

@@ -394,7 +394,7 @@ export class BridgeNetworks {
   }
 }
 
-/** Root of a user namespace has the bits too, and for its own network namespaces that is enough (facts/lab.md §6). */
+/** Root of a user namespace has the bits too, and for its own network namespaces that is enough (user_namespaces(7)). */
 async function lackingPermission(): Promise<Fault | null> {
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
   if (!((effective >> CAP_NET_ADMIN) & 1n) || !((effective >> CAP_SYS_ADMIN) & 1n)) {

@@ -70,7 +70,7 @@ export function planSlot(target: SlotTarget, look: SlotLook): SlotPlan {
     within.push(`link del ${inside.tap}`);
     tap = undefined;
   }
-  // vnet_hdr as Firecracker opens it (facts/firecracker.md §4.1); no multi_queue, which it answers with EINVAL
+  // vnet_hdr as Firecracker opens it (vmm/src/devices/virtio/net/tap.rs: IFF_VNET_HDR); no multi_queue, which it answers with EINVAL
   if (tap === undefined) within.push(`tuntap add dev ${inside.tap} mode tap vnet_hdr`);
   // a bridge that was just made has no ports yet, whatever they said before
   within.push(...settingsOf(inside.tap, tap ?? null, inside.bridge, target.ipv6, bridge === undefined));

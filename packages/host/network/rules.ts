@@ -8,7 +8,7 @@
  * - `table bridge` stands between each guest and the bridge: who may speak, and who may hear;
  * - `table ip` stands between the bridge and the host: what guests may reach of the host and beyond it.
  *
- * br_netfilter: where `net.bridge.bridge-nf-call-iptables` is 1 (the default, also in a fresh namespace: facts/lab.md §4) frames from
+ * br_netfilter: where `net.bridge.bridge-nf-call-iptables` is 1 (the default, also in a fresh namespace) frames from
  * port to port pass the `ip` hooks as well, with our bridge as both `iifname` and `oifname`. The per-bridge option cannot turn that off
  * (net/bridge/br_netfilter_hooks.c asks for global *or* bridge), so `beyond` judges such packets exactly as the bridge table does.
  */

@@ -1,12 +1,12 @@
 /**
- * What an answer of Firecracker means. Pure; any bytes give a value. There are two layers that refuse, with bodies of their own (facts §1.1):
+ * What an answer of Firecracker means. Pure; any bytes give a value. There are two layers that refuse, with bodies of their own:
  * the API, `{"fault_message": "…"}`, and the HTTP layer, `{ "error": "…⏎…" }` with a raw line feed in the text, which is not JSON.
  */
 import { cleanText } from '@linstock/core';
 
 /**
  * Why the API said no. Nearly every refusal is a 400, so the phase and the first words of its sentence are all there is to tell them apart;
- * those words are the same from 1.9.1 to 1.16.1 (facts §1.4, vmm/src/rpc_interface.rs VmmActionError).
+ * those words are the same from 1.9.1 to 1.16.1 (vmm/src/rpc_interface.rs VmmActionError).
  */
 export type RefusalKind =
   /** over ten connections: ours or somebody else's; the request was not looked at */

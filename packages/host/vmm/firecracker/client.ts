@@ -1,7 +1,7 @@
 /**
  * The API of one Firecracker process over its Unix socket. Promises:
  * - an answer is a value (answers.ts); whatever a broken or hostile VMM sends, nothing but the caller's own abort is thrown;
- * - one connection, kept alive, one request at a time: Firecracker serves ten connections and one request at a time (facts §1.1);
+ * - one connection, kept alive, one request at a time: Firecracker serves ten connections and one request at a time (micro_http src/server.rs);
  * - a body goes out with its Content-Length in one piece: chunks would be taken for the next request;
  * - our side stays open until the answer is read: Firecracker drops the answer of a half-closed connection;
  * - what the version does not know is refused here, in one sentence that names the version that does.

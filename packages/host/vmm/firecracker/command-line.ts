@@ -1,6 +1,7 @@
 /**
  * The kernel's command line under Firecracker, pure: what we add to a guest's arguments, and what Firecracker appends to what it is told,
- * token by token. x86 only. Its own default arguments never count: arguments that are given replace them entirely (facts §2.1).
+ * token by token. x86 only. Its own default arguments never count: arguments that are given replace them entirely
+ * (vmm/src/vmm_config/boot_source.rs).
  * Sources: vmm/src/builder.rs build_microvm_for_boot and attach_block_devices, arch/x86_64/layout.rs, at v1.9.1, v1.13.0 and v1.16.1.
  */
 import { canonicalKey, mostLineBytes, tokenOf, type Version } from '@linstock/core';

@@ -2,7 +2,7 @@
  * Which requests Firecracker takes and what may stand in their bodies, by exact version. Our own table, as data; `openapi.test.ts` compares
  * it with the OpenAPI files of the versions, and real-table.real.test.ts with real binaries. Where document and parser disagree the parser is
  * right, and the difference is named there. x86 only: what only arm64 knows is not here.
- * Sources: facts/firecracker-openapi/*.yaml, firecracker-api-by-version.md §1–§3, firecracker.md §1.3–§1.4.
+ * Sources: src/firecracker/swagger/firecracker.yaml of each release, src/vmm/src/vmm_config and src/firecracker/src/api_server/request.
  */
 import type { Span } from '@linstock/core';
 import { abilitySpans, type FirecrackerAbility } from './versions.ts';
@@ -148,7 +148,7 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   MemoryBackend: strict({ backend_type: need(one('File', 'Uffd')), backend_path: need(text) }),
   MemoryHotplugConfig: strict({
     total_size_mib: need(u32(1)),
-    // up to 1.16.1 these are `usize` and huge values wrap (facts §1.4), so they are bounded here
+    // up to 1.16.1 these are `usize` and huge values wrap (vmm_config/memory_hotplug.rs), so they are bounded here
     block_size_mib: filled(u32(2)),
     slot_size_mib: filled(u32(128)),
   }),
@@ -199,7 +199,7 @@ export const shapes: Readonly<Record<ShapeName, Shape>> = {
   VsockOverride: lax({ uds_path: need(text) }),
 };
 
-/** `before` and `after` the start; after a start or a load only the second kind is answered, for ever (facts §1.2). */
+/** `before` and `after` the start; after a start or a load only the second kind is answered, for ever (vmm/src/rpc_interface.rs). */
 export type Phase = 'before' | 'after' | 'any';
 
 export type Endpoint = {

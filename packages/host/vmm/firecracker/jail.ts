@@ -1,5 +1,5 @@
 /**
- * What lies in a jail before the jailer runs, and its removal afterwards. The jailer removes nothing (facts §1.7).
+ * What lies in a jail before the jailer runs, and its removal afterwards. The jailer removes nothing (docs/jailer.md).
  *
  * Promises: `ensureJail` may be repeated, and by two at once, and changes nothing that is right already: another launch of the same boot may
  * have won meanwhile, and its VMM reads these files. A jail bears the name of its boot from the first folder on, so that one that was left

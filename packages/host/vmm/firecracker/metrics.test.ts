@@ -29,7 +29,7 @@ test('counts are added up, states replaced, keys that come and go are 0 where th
   expect(valueOf(null, 'vcpu.failures')).toBe(0);
 });
 
-test('which are states (facts §6.2)', () => {
+test('which are states (SharedStoreMetric in vmm/src/logger/metrics.rs and in the devices)', () => {
   expect(
     [
       'signals.sigbus',

@@ -1,5 +1,5 @@
 /**
- * Firecracker's metrics: one JSON object per line, at the start, each minute, when asked to, at an end (facts §6.2). Pure; any bytes give a
+ * Firecracker's metrics: one JSON object per line, at the start, each minute, when asked to, at an end (docs/metrics.md). Pure; any bytes give a
  * value, and every loop has a limit. A line says of most things what happened *since the line before*, of some what is true now, and does not
  * mark which is which: `isState` is that table. A lost line is lost counts, so sums are lower bounds.
  */

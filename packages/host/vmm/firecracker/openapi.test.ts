@@ -130,7 +130,7 @@ describe.skipIf(missing !== false)(`the table and the OpenAPI files${missing ===
       Object.keys(tree(methods)).map((method) => `${method.toUpperCase()} ${path}`),
     );
     const ourPaths = Object.entries<Endpoint>(endpoints).filter(([, { spans }]) => activeIn(version, spans));
-    // DELETE is taken since 1.16.0 and stands in no document (facts/firecracker-api-by-version.md §1)
+    // DELETE is taken since 1.16.0 and stands in no document (firecracker/src/api_server/parsed_request.rs has it)
     const documented = ourPaths.map(([name]) => name).filter((name) => !name.startsWith('DELETE '));
     expect(documented.toSorted()).toEqual(theirPaths.toSorted());
     for (const [name, endpoint] of ourPaths) {
@@ -141,7 +141,7 @@ describe.skipIf(missing !== false)(`the table and the OpenAPI files${missing ===
       const body = referred(schema);
       if (typeof endpoint.body === 'string' && endpoint.body !== 'object') expect(`${name} ${body}`).toBe(`${name} ${endpoint.body}`);
       const answers = Object.keys(tree(theirs['responses']));
-      // hinting start and stop: documented as 200 up to 1.15, and 204 in the code (facts, §1)
+      // hinting start and stop: documented as 200 up to 1.15, and 204 in the code (the same file)
       if (!name.includes('hinting')) expect(`${name} ${answers[0]}`).toBe(`${name} ${endpoint.answers}`);
     }
 

@@ -1,9 +1,10 @@
 /**
  * The launch plan of a Firecracker, pure. A boot is one process that reads one configuration file, with its API socket open (house rule: a
- * launch is one step). golden/*.txt show whole plans to a reviewer. Sources: facts §1.2–§1.7, §2.1.
+ * launch is one step). golden/*.txt show whole plans to a reviewer. Sources: firecracker/src/main.rs, jailer/src/env.rs.
  *
  * Names are the same in every jail, `/kernel`, `/disk`, `/v.sock`, `tap0`: a snapshot keeps the paths that it was made with, so constant
- * names are what makes it usable for another VM, also on versions without overrides (facts §3.3).
+ * names are what makes it usable for another VM, also on versions without overrides
+ * (docs/snapshotting/network-for-clones.md).
  */
 import { basename, join } from 'node:path';
 import { FaultError, type BootId } from '@linstock/contract';
@@ -69,7 +70,7 @@ export function bootOfInstance(id: string): string {
   return id.replace('-', '_');
 }
 
-/** All that the jailer makes for one VM; `root` in it becomes `/` (facts §1.7). */
+/** All that the jailer makes for one VM; `root` in it becomes `/` (docs/jailer.md). */
 export function jailFolderOf(base: string, binary: string, boot: BootId): string {
   return join(base, binary, instanceIdOf(boot));
 }

@@ -64,7 +64,7 @@ describe('abilities by exact version', () => {
     expect(has(v(version), ability)).toBe(expected);
   });
 
-  test('1.9.1 in one screen (facts §9)', () => {
+  test('1.9.1 in one screen', () => {
     expect(abilitiesOf(v('1.9.1'))).toEqual(['vsockSurvivesPause', 'wholeDiffs']);
   });
 

@@ -4,7 +4,8 @@
  * Rule for versions between those that were read: an ability holds from the version that brought it on (a lower bound), until a version
  * that lost it. "At least X" is not always enough: `clock_realtime` is in 1.14.4, not in 1.15.0, and again in 1.15.1. What came with a
  * release that is newer than this table is not known to us and not used.
- * Source: facts/firecracker-api-by-version.md §0–§4, firecracker.md §1.7, §2.1; read at the tags v1.9.1, v1.13.0 and v1.16.1.
+ * Sources, at the tags v1.9.1, v1.13.0 and v1.16.1: CHANGELOG.md, src/firecracker/swagger/firecracker.yaml, src/vmm/src/vmm_config,
+ * src/vmm/src/builder.rs, src/jailer/src.
  */
 
 import { compareVersions, known, parseVersion, within, type Span, type Version } from '@linstock/core';
@@ -15,7 +16,7 @@ export const oldest = '1.9.0';
 export const newest = '1.16.1';
 
 /**
- * The version in what `--version` prints. Only its first line counts: a second one is a line of the log (facts §1.6), and `jailer` says
+ * The version in what `--version` prints. Only its first line counts: a second one is a line of the log (firecracker/src/main.rs), and `jailer` says
  * its own name.
  */
 export function versionIn(output: string): Version | null {
@@ -115,7 +116,7 @@ export function whenSpans(spans: readonly Span[]): string {
 
 /**
  * Snapshots load in the version that made them and nowhere else: 1.13 and 1.14 carry the same number and different layouts, so did 1.9 and
- * 1.10.0 (facts §3.4). For people, and to tell what a file was made by; never to decide that a load will work.
+ * 1.10.0 (vmm/src/persist.rs SNAPSHOT_VERSION). For people, and to tell what a file was made by; never to decide that a load will work.
  */
 export function snapshotFormatOf(version: Version): string | null {
   const formats: readonly (readonly [since: string, format: string])[] = [

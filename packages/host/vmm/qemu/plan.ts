@@ -1,6 +1,6 @@
 /**
  * The launch plan of a QEMU `microvm`, pure. What each word is for is said here; golden/*.txt show whole command lines to a reviewer.
- * Measured facts: lab.md §1, QEMU 7.2.
+ * Measured with QEMU 7.2; machine type: QEMU's docs/system/i386/microvm.rst.
  */
 import { bootFile } from '../../tools/paths.ts';
 import { inside } from '@linstock/core';
@@ -80,7 +80,7 @@ export function planQemu(order: LaunchOrder, host: QemuHost): LaunchPlan {
 
 /**
  * ACPI gives 24 virtio slots, poweroff and the power button, and appends nothing to the command line. Under TCG it takes the TSC for its
- * only clock and must be told the frequency: without it 13 % of boots hang on an idle host and nearly all on a loaded one (lab.md §0.4).
+ * only clock and must be told the frequency: without it 13 % of boots hang on an idle host and nearly all on a loaded one (measured).
  * When the frequency is not known, acpi=off never hung, so that is the fall-back.
  */
 export function usesAcpi(host: QemuHost): boolean {
@@ -111,7 +111,7 @@ function mmioToken(device: number): string {
 function netdev({ vm: { settings }, wiring }: LaunchOrder): string {
   // made before, inside the namespace, by the network organ
   if (settings.network.kind === 'bridge') return `tap,id=net0,ifname=${inside.tap},script=no,downscript=no,vhost=off`;
-  // restrict=on: without it the guest reaches services on the host's own 127.0.0.1 through the gateway (lab.md §6)
+  // restrict=on: without it the guest reaches services on the host's own 127.0.0.1 through the gateway (QEMU's qemu-options.hx, -netdev user)
   const forwards = wiring.forwards.map(({ port, hostPort }) => `hostfwd=tcp:127.0.0.1:${hostPort}-${wiring.address}:${port}`);
   return ['user', 'id=net0', `net=${settings.network.subnet}`, `host=${wiring.gateway}`, 'restrict=on', 'ipv6=off', ...forwards].join(',');
 }
