@@ -3,7 +3,7 @@
  * what does not. The VMM is the simulator of the testkit under the real driver; what its guest listens with is the agent on this host.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -70,6 +70,8 @@ describe.skipIf(noAgent !== false)(`the real agent behind vsock${noAgent === fal
     open.push(() => client.close());
     return client;
   }
+  const consoleOf = ({ folder }: Launched): string =>
+    existsSync(join(folder, 'console.log')) ? readFileSync(join(folder, 'console.log'), 'latin1') : '';
   const files = { snapshot_path: 'state', mem_file_path: 'memory' };
 
   const jailedToo = [
@@ -114,20 +116,37 @@ describe.skipIf(noAgent !== false)(`the real agent behind vsock${noAgent === fal
     expect(await connectGuest(await vm.vmm.agentOf(vm.boot, vm.folder))).toMatchObject({ is: 'absent', why: 'no-socket' });
   });
 
-  test('nobody listens in the guest: closed instead of OK, and so is a line to a guest that stands still', async () => {
+  test('nobody listens in the guest: closed instead of OK', async () => {
     const vm = await running('1.15.1');
     await line(vm);
     const target = await vm.vmm.agentOf(vm.boot, vm.folder);
     if (target.is !== 'vsock') throw new Error(target.is);
-    expect(await connectGuest({ ...target, port: agentVsockPort + 1 })).toMatchObject({ is: 'absent', why: 'hung-up' });
+    expect(await connectGuest({ ...target, port: agentVsockPort + 1 })).toMatchObject({
+      is: 'absent',
+      why: 'hung-up',
+      detail: expect.stringContaining('instead of OK') as string,
+    });
+  });
+
+  test('a guest that stands still is silent, and whoever waits is heard when it goes on', async () => {
+    const vm = await running('1.15.1');
+    await line(vm);
+    const target = await vm.vmm.agentOf(vm.boot, vm.folder);
     expect(await vm.vmm.command(vm.boot, vm.folder, 'pause', never)).toEqual({ is: 'done' });
-    expect(await connectGuest(target)).toMatchObject({ is: 'absent', why: 'hung-up' });
+    expect(await connectGuest(target, { deadlineMs: 200 })).toMatchObject({ is: 'absent', why: 'silent' });
+    const waiting = connectGuest(target, { deadlineMs: 20_000 });
+    expect(await vm.vmm.command(vm.boot, vm.folder, 'resume', never)).toEqual({ is: 'done' });
+    const connection = await waiting;
+    if (connection.is !== 'open') throw new Error(connection.why);
+    open.push(() => connection.channel.close());
+    expect(ok(await connection.channel.run(['echo', 'on'])).stdout).toBe('on\n');
   });
 
   test('a port whose listener has just gone is a line that closes behind its OK', async () => {
     const vm = await running('1.16.1', bare, join(dirname(agent.path), 'gone'));
-    await eventually(() => vm.vmm.ask(vm.boot, vm.folder));
-    expect(await connectGuest(await vm.vmm.agentOf(vm.boot, vm.folder))).toMatchObject({ is: 'absent', why: 'hung-up' });
+    await eventually(() => consoleOf(vm).includes('init: ready'));
+    const answer = await connectGuest(await vm.vmm.agentOf(vm.boot, vm.folder));
+    expect(answer).toMatchObject({ is: 'absent', why: 'hung-up', detail: expect.not.stringContaining('instead of OK') as string });
   });
 
   test.each(['1.9.1', '1.15.1'] as const)('%s: a pause without a snapshot keeps the line', async (version) => {

@@ -12,7 +12,14 @@ beforeEach(() => {
 });
 afterEach(() => bench.done());
 
-const none = { ports: new Map<number, string>(), resets: false, guestRuns: () => false, hangs: () => false, made: () => {} };
+const none = {
+  ports: new Map<number, string>(),
+  resets: false,
+  guestListens: () => false,
+  standsStill: () => false,
+  hangs: () => false,
+  made: () => {},
+};
 const given = 'console=ttyS0 reboot=k panic=1';
 
 async function lineOf(version: SimVersion, args: string | null, options = { pci: false, timer: false }): Promise<string> {

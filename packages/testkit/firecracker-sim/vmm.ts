@@ -45,7 +45,8 @@ export class Vmm implements VmmFace {
     this.resources = new Resources(parts.version, {
       ports: parts.vsockPorts,
       resets: parts.fates.has('vsock-reset'),
-      guestRuns: () => this.state === 'Running' && this.guest?.isReady === true,
+      guestListens: () => this.guest?.isReady === true,
+      standsStill: () => this.state === 'Paused',
       hangs: () => this.vsockHangs,
       made: () => parts.metrics.count('vsock', 'conns_added'),
     });

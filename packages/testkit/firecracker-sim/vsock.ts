@@ -8,8 +8,10 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 export type VsockOptions = {
   ports: ReadonlyMap<number, string>;
   resets: boolean;
-  /** Nothing is answered while the guest does not run. */
-  guestRuns(): boolean;
+  /** Whether anybody listens in the guest yet. */
+  guestListens(): boolean;
+  /** While it stands still the thread of the devices waits for the API only: who connects waits as well (firecracker/src/api_server_adapter.rs). */
+  standsStill(): boolean;
   /** Nothing is ever answered again, though connections are taken (1.16.0 and 1.16.1 after a bare pause and resume). */
   hangs(): boolean;
   made(): void;
@@ -19,6 +21,7 @@ export class VsockSocket {
   readonly #options: VsockOptions;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
+  readonly #waiting = new Set<Socket>();
   #next = 1 << 30;
 
   constructor(options: VsockOptions) {
@@ -33,13 +36,13 @@ export class VsockSocket {
     });
   }
 
-  /** As at the creation of a snapshot: all connections are reset. */
+  /** As at the creation of a snapshot: all connections are reset, but for those that nobody has looked at yet. */
   reset(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open) if (!this.#waiting.has(socket)) socket.destroy();
   }
 
   async close(): Promise<void> {
-    this.reset();
+    for (const socket of this.#open) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -57,10 +60,16 @@ export class VsockSocket {
   }
 
   #connect(socket: Socket, first: Buffer): void {
-    if (this.#options.hangs()) return;
+    this.#waiting.delete(socket);
+    if (this.#options.hangs() || socket.destroyed) return;
+    if (this.#options.standsStill()) {
+      this.#waiting.add(socket);
+      setTimeout(() => this.#connect(socket, first), 5);
+      return;
+    }
     const words = /^CONNECT (\d{1,10})\n/i.exec(first.subarray(0, 32).toString('latin1'));
     const target = words ? this.#options.ports.get(Number(words[1])) : undefined;
-    if (!words || target === undefined || !this.#options.guestRuns()) {
+    if (!words || target === undefined || !this.#options.guestListens()) {
       socket.destroy();
       return;
     }
