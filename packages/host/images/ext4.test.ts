@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { debugfsScript, imageBytesFor, linkTarget, parseDebugfsStat } from './ext4.ts';
+import { linkTarget, parseDebugfsStat } from './ext4.ts';
 import { tinyPlan } from './rootfs-tiny.ts';
 
 test.each([
@@ -24,52 +24,6 @@ test('what debugfs prints of files and links (e2fsprogs 1.47.0)', () => {
     link: null,
   });
   expect(parseDebugfsStat('/sbin/init: File not found by ext2_lookup \n')).toBeUndefined();
-});
-
-test('the fill script: one fixed owner and time for all, quoted paths', () => {
-  const script = debugfsScript(
-    {
-      label: 'x',
-      uuid: '',
-      hashSeed: '',
-      time: 77,
-      entries: [
-        { kind: 'folder', path: 'bin', mode: 0o755 },
-        { kind: 'file', path: 'bin/[', mode: 0o755, data: Buffer.from('x') },
-        { kind: 'symlink', path: 'bin/sh', target: '[' },
-      ],
-    },
-    (index) => `/scratch/data-${index}`,
-  );
-  const lines = script.split('\n');
-  expect(lines.filter((line) => !line.startsWith('sif'))).toEqual([
-    'mkdir "/bin"',
-    'write "/scratch/data-1" "/bin/["',
-    'symlink "/bin/sh" "["',
-    '',
-  ]);
-  expect(lines).toContain('sif "/bin/[" mode 0100755');
-  expect(lines).toContain('sif "/bin" mode 040755');
-  expect(lines).toContain('sif "/bin/sh" crtime @77');
-  expect(() =>
-    debugfsScript({ label: '', uuid: '', hashSeed: '', time: 0, entries: [{ kind: 'folder', path: 'a"\nrm b', mode: 0 }] }, String),
-  ).toThrow(RangeError);
-});
-
-test('an image has room to spare, in steps, and is never smaller than 8 MiB', () => {
-  const file = (bytes: number): { kind: 'file'; path: string; mode: number; data: Uint8Array } => ({
-    kind: 'file',
-    path: 'x',
-    mode: 0,
-    data: new Uint8Array(bytes),
-  });
-  const mib = 1024 * 1024;
-  expect(imageBytesFor([])).toBe(8 * mib);
-  for (const content of [1, 5 * mib, 20 * mib]) {
-    const size = imageBytesFor([file(content)]);
-    expect(size % (4 * mib)).toBe(0);
-    expect(size).toBeGreaterThan(content * 1.25 + 2 * mib);
-  }
 });
 
 test('the tiny plan: our init in its place, parents first, the agent only when there is one', () => {

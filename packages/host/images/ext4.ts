@@ -1,18 +1,11 @@
-/**
- * ext4 images without root and without mounting: made by mke2fs and filled by a debugfs script.
- *
- * Why not `mke2fs -d`: e2fsprogs 1.47.0 copies owner and change time of the source files and takes them in the order of the host's directory
- * hash, so two builds differ and an ordinary user needs fakeroot. A debugfs script writes what the plan says: owner 0, one fixed time
- * (E2FSPROGS_FAKE_TIME, read when a file system is opened), our order. The price: no device nodes from a tree, which devtmpfs makes anyway.
- */
-import { open, readFile, truncate, writeFile, readdir, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describeFailure, exec, execOk, succeeded } from '../tools/exec.ts';
-import type { ExecOptions } from '../tools/exec.ts';
-import { ensureFolder } from '../tools/files.ts';
+/** ext4 images: made from a list of files, and looked at before one is taken. */
+import { open } from 'node:fs/promises';
 import { EXT_MAGIC_OFFSET, MAGIC_BYTES, kindOf, looks } from '@linstock/core';
+import { describeFailure, exec, succeeded } from '../tools/exec.ts';
+import { writeExt4 } from './ext4-image/write.ts';
 import { refusal } from './refusal.ts';
 import type { ImageRefusal } from './refusal.ts';
+import { Tree, fileNode, folderNode, linkNode } from './tree/tree.ts';
 
 export type TreeEntry =
   | { kind: 'folder'; path: string; mode: number }
@@ -28,122 +21,18 @@ export type Ext4Plan = {
 };
 
 const TOOL_TIMEOUT_MS = 120_000;
-const BLOCK_BYTES = 4096;
-const MIB = 1024 * 1024;
+/** For a guest to write in. */
+const FREE_BYTES = 4 * 1024 * 1024;
 
-/** Our own mke2fs.conf: distributions ship different defaults (Debian 13 adds orphan_file), and the digest must not depend on them. */
-const MKE2FS_CONF = `[defaults]
-base_features = sparse_super,large_file,filetype,dir_index,ext_attr
-blocksize = ${BLOCK_BYTES}
-inode_size = 256
-inode_ratio = 8192
-[fs_types]
-ext4 = {
-features = extent,huge_file,flex_bg,uninit_bg,dir_nlink,extra_isize,64bit
-inode_size = 256
-}
-`;
-
-/** Room for the content, the tables and some MB for the guest to write in, `bytes`: at least 8 MiB, whole 4 MiB. */
-export function imageBytesFor(entries: readonly TreeEntry[]): number {
-  const content = entries.reduce(
-    (sum, entry) => sum + (entry.kind === 'file' ? Math.ceil(entry.data.length / BLOCK_BYTES) * BLOCK_BYTES : BLOCK_BYTES / 8),
-    0,
-  );
-  return Math.max(8 * MIB, Math.ceil((content * 1.25 + 3 * MIB) / (4 * MIB)) * 4 * MIB);
-}
-
-/** The debugfs script that fills the image. `fileOf` names the scratch file that holds an entry's data. Pure. */
-export function debugfsScript(plan: Ext4Plan, fileOf: (index: number) => string): string {
-  const lines: string[] = [];
-  const quoted = (path: string): string => {
-    // debugfs words know double quotes and no escapes.
-    if (/["\n\r]/.test(path)) throw new RangeError(`a path in an image may not hold quotes or line breaks: ${JSON.stringify(path)}`);
-    return `"${path}"`;
-  };
-  const own = (path: string, mode: number | undefined): void => {
-    const at = quoted(`/${path}`);
-    if (mode !== undefined) lines.push(`sif ${at} mode 0${mode.toString(8)}`);
-    for (const field of ['uid', 'gid']) lines.push(`sif ${at} ${field} 0`);
-    for (const field of ['atime', 'ctime', 'mtime', 'crtime']) lines.push(`sif ${at} ${field} @${plan.time}`);
-    for (const field of ['atime_extra', 'ctime_extra', 'mtime_extra', 'crtime_extra']) lines.push(`sif ${at} ${field} 0`);
-    // debugfs gives each file a random NFS generation.
-    lines.push(`sif ${at} generation 0`);
-  };
-  plan.entries.forEach((entry, index) => {
-    const at = quoted(`/${entry.path}`);
-    if (entry.kind === 'folder') lines.push(`mkdir ${at}`);
-    else if (entry.kind === 'file') lines.push(`write ${quoted(fileOf(index))} ${at}`);
-    else lines.push(`symlink ${at} ${quoted(entry.target)}`);
-    own(entry.path, entry.kind === 'folder' ? 0o040000 | entry.mode : entry.kind === 'file' ? 0o100000 | entry.mode : undefined);
-  });
-  for (const folder of ['', 'lost+found']) own(folder, undefined);
-  return `${lines.join('\n')}\n`;
-}
-
-/** Makes the image file; `scratch` is an empty folder that belongs to this call. Throws ToolFailure when a tool is missing or fails. */
-export async function makeExt4(plan: Ext4Plan, image: string, scratch: string, signal?: AbortSignal): Promise<{ virtualBytes: number }> {
-  const virtualBytes = imageBytesFor(plan.entries);
-  const conf = join(scratch, 'mke2fs.conf');
-  await ensureFolder(scratch);
-  await writeFile(conf, MKE2FS_CONF);
-  const opts: ExecOptions = {
-    timeoutMs: TOOL_TIMEOUT_MS,
-    env: { MKE2FS_CONFIG: conf, E2FSPROGS_FAKE_TIME: String(plan.time), SOURCE_DATE_EPOCH: String(plan.time) },
-    signal,
-  };
-  await writeFile(image, '', { flag: 'wx' });
-  await truncate(image, virtualBytes);
-  // No journal: the image is small and a VM's disk is an overlay that is thrown away. nodiscard: holes stay as truncate made them.
-  await execOk(
-    [
-      'mke2fs',
-      '-q',
-      '-F',
-      '-t',
-      'ext4',
-      '-O',
-      '^has_journal,^resize_inode',
-      '-m',
-      '0',
-      '-L',
-      plan.label,
-      '-U',
-      plan.uuid,
-      '-E',
-      `hash_seed=${plan.hashSeed},root_owner=0:0,lazy_itable_init=0,nodiscard`,
-      image,
-    ],
-    opts,
-  );
-  const fileOf = (index: number): string => join(scratch, `data-${index}`);
-  for (const [index, entry] of plan.entries.entries()) if (entry.kind === 'file') await writeFile(fileOf(index), entry.data);
-  const script = join(scratch, 'fill.debugfs');
-  await writeFile(script, debugfsScript(plan, fileOf));
-  const filled = await execOk(['debugfs', '-w', '-f', script, image], opts);
-  // debugfs ends with 0 even when a line of its script failed, so what was written is read back and compared.
-  await execOk(['e2fsck', '-f', '-n', image], opts);
-  const wrong = await firstDifference(plan.entries, image, join(scratch, 'back'), opts);
-  if (wrong !== undefined) throw new Error(`the ext4 image is not what was planned at /${wrong}: ${filled.stderr.slice(-300)}`);
-  return { virtualBytes };
-}
-
-async function firstDifference(
-  entries: readonly TreeEntry[],
-  image: string,
-  folder: string,
-  opts: ExecOptions,
-): Promise<string | undefined> {
-  await ensureFolder(folder);
-  await execOk(['debugfs', '-R', `rdump / "${folder}"`, image], opts);
-  const names = new Set(await readdir(folder, { recursive: true }));
-  for (const entry of entries) {
-    if (!names.has(entry.path)) return entry.path;
-    const path = join(folder, entry.path);
-    if (entry.kind === 'symlink' && (await readlink(path)) !== entry.target) return entry.path;
-    if (entry.kind === 'file' && !(await readFile(path)).equals(entry.data)) return entry.path;
+/** Makes the image file. All belongs to root. No journal: the image is small, and nothing in it is worth one. */
+export async function makeExt4(plan: Ext4Plan, image: string, signal?: AbortSignal): Promise<{ virtualBytes: number }> {
+  const tree = new Tree();
+  for (const entry of plan.entries) {
+    if (entry.kind === 'folder') tree.put(entry.path, folderNode(entry.mode, { mtime: plan.time }));
+    else if (entry.kind === 'file') tree.put(entry.path, fileNode(entry.data, entry.mode, { mtime: plan.time }));
+    else tree.put(entry.path, { ...linkNode(entry.target), mtime: plan.time });
   }
-  return undefined;
+  return writeExt4(tree, image, { ...plan, size: { freeBytes: FREE_BYTES }, journal: false }, { signal });
 }
 
 /** Whether a file is an ext4 image that is all there; looks at the superblock only. */

@@ -107,9 +107,9 @@ describe.skipIf(reason !== undefined)('tiny', () => {
     }
     expect([...steps]).toEqual([
       'ask the package lists',
+      'build the guest agent',
       'fetch the kernel package',
       'fetch busybox',
-      'build the guest agent',
       'unpack the kernel',
       'make the initrd',
       'make the root file system',
