@@ -6,6 +6,7 @@ import { completionCommand } from './commands/completion.ts';
 import { doctor } from './commands/doctor.ts';
 import { down } from './commands/down.ts';
 import { events } from './commands/events.ts';
+import { goldenBuild } from './commands/golden/build.ts';
 import { goldenDelete } from './commands/golden/delete.ts';
 import { goldenDiff } from './commands/golden/diff.ts';
 import { goldenExport } from './commands/golden/export.ts';
@@ -26,7 +27,9 @@ import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
 import { operationShow } from './commands/operation/show.ts';
+import { rootfsBuild } from './commands/rootfs/build.ts';
 import { rootfsLint } from './commands/rootfs/lint.ts';
+import { rootfsList } from './commands/rootfs/list.ts';
 import { serve } from './commands/serve.ts';
 import { test } from './commands/test.ts';
 import { up } from './commands/up.ts';
@@ -63,6 +66,7 @@ export const commands: readonly Command[] = [
   vmDelete,
   bootList,
   bootShow,
+  goldenBuild,
   goldenList,
   goldenShow,
   goldenLint,
@@ -74,6 +78,8 @@ export const commands: readonly Command[] = [
   goldenDelete,
   goldenExport,
   goldenImport,
+  rootfsBuild,
+  rootfsList,
   rootfsLint,
   kernelInspect,
   kernelCheck,

@@ -9,7 +9,15 @@ export type DaemonFace = Pick<
 >;
 export type Prepared = Awaited<ReturnType<DaemonFace['prepare']>>;
 export type Started = Awaited<ReturnType<DaemonFace['startInBackground']>>;
+export type BuildOptions = daemon.BuildOptions;
 export type Ran = Awaited<ReturnType<DaemonFace['exec']>>;
+
+/** What the commands that build images use of it. */
+export type BuildFace = Pick<typeof daemon, 'buildRootfsFrom' | 'buildGoldenFrom' | 'listRootfs'>;
+
+export function loadBuilder(): Promise<BuildFace> {
+  return import('@linstock/daemon');
+}
 
 export function loadDaemon(): Promise<DaemonFace> {
   return import('@linstock/daemon');

@@ -66,7 +66,7 @@ const aboutNoun: Record<string, string> = {
   boot: 'Boots: what was asked, what took effect, how far it came',
   golden: 'Golden images',
   kernel: 'Kernel files: what is in them, known before they boot',
-  rootfs: 'Root file systems, before they are part of a golden image',
+  rootfs: 'Root file systems: built from recipes, looked at before any boot',
   network: 'Networks and their leases',
   host: 'What this host can do',
   operation: 'Changes under way',

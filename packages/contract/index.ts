@@ -5,6 +5,8 @@ export * from './proof.ts';
 export * from './kernel.ts';
 export * from './golden.ts';
 export * from './golden-life.ts';
+export * from './recipe.ts';
+export * from './rootfs.ts';
 export * from './network.ts';
 export * from './host.ts';
 export * from './firecracker.ts';

@@ -12,6 +12,7 @@ export { readServing, type Serving } from './lock.ts';
 export { importGolden, type ImportedGolden } from './import-golden.ts';
 export { prepare, type Prepared } from './prepare.ts';
 export { purge, stop } from './purge.ts';
+export { buildGoldenFrom, buildRootfsFrom, listRootfs, type BuildOptions } from './recipes.ts';
 export { Reclaim } from './reclaim.ts';
 export { serve } from './serve.ts';
 export { exec, faultOfRefusal, isStaticElf, lintRootfsFile as lintRootfs } from '@linstock/host';

@@ -32,7 +32,7 @@ const replies = {
   config: z.object({ text: z.string().max(maxTextLength) }),
   'clock.set': z.object({ beforeUnixMs: z.int(), unixMs: z.int() }),
   reseed: z.object({ immediate: z.boolean() }),
-  poweroff: z.object({ by: z.enum(['systemctl', 'reboot']) }),
+  poweroff: z.object({ by: z.enum(['systemctl', 'init', 'reboot']) }),
   'file.read': z
     .object({ base64: z.base64().max(2 * maxTextLength), truncated: z.boolean() })
     .transform(({ base64, truncated }) => ({ bytes: Buffer.from(base64, 'base64'), truncated })),

@@ -22,6 +22,8 @@ export type ExecOptions = {
   env?: Readonly<Record<string, string>>;
   /** How much of the end of each output stream is kept, in bytes. */
   maxOutputBytes?: number;
+  /** What new files of the command may not be; ours unless told. */
+  umask?: number;
   /** Standard output goes to this new file, whole and as bytes, instead of into `stdout`. */
   stdoutFile?: string;
 };
@@ -151,12 +153,14 @@ function run(
     let ended: { code: number | null; signal: NodeJS.Signals | null } | undefined;
     const timers: NodeJS.Timeout[] = [];
     // detached = a process group of its own: apt-get and go start helpers, and killing the parent alone would leave them behind.
+    const umask = opts.umask === undefined ? undefined : process.umask(opts.umask);
     const child = spawn(file, args, {
       ...(opts.cwd === undefined ? {} : { cwd: opts.cwd }),
       env: surroundings(opts.env),
       detached: true,
       stdio: [opts.input === undefined ? 'ignore' : 'pipe', sink === undefined ? 'pipe' : sink.fd, 'pipe'],
     });
+    if (umask !== undefined) process.umask(umask); // spawn has made the process when it returns
     const out = new Tail(child.stdout, max);
     const err = new Tail(child.stderr, max);
 

@@ -1,0 +1,3 @@
+module linstock/init
+
+go 1.19

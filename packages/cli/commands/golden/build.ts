@@ -1,0 +1,29 @@
+import { buildOf, buildOptions, recipeArg } from '../../building.ts';
+import { command } from '../../command.ts';
+import { loadBuilder } from '../../daemon-face.ts';
+
+const MiB = 1024 * 1024;
+
+export const goldenBuild = command({
+  path: ['golden', 'build'],
+  summary: 'Build a golden image version from a recipe or a container image',
+  args: { recipe: recipeArg },
+  options: { ...buildOptions, name: { kind: 'text', flag: '--name <name>', doc: 'what the golden image is called (as the recipe)' } },
+  async run(given, tools) {
+    const { out, self } = tools;
+    const { golden, rootfs, built } = await (await loadBuilder()).buildGoldenFrom({ ...buildOf(given, tools), name: given.options.name });
+    out.quiet();
+    const named = `${golden.name}@${golden.version}`;
+    await out.page({ golden, rootfs, built }, [
+      ['golden', named],
+      ['state', built ? 'built now' : 'as it was built; --newest asks for newer packages'],
+      ['made from', rootfs?.from ?? 'busybox'],
+      ['kernel', golden.kernel.release],
+      ['size', `${Math.ceil(golden.rootfs.virtualBytes / MiB)} MiB`],
+      ['machine', `${golden.machine.vcpus} vCPU, ${golden.machine.memoryMiB} MiB`],
+      ['ports', golden.ports.map((port) => `${port.port} up to ${port.level}`).join(', ') || '-'],
+      ['agent', golden.agent ? 'yes' : 'no'],
+      ['next', [`${self} golden verify ${named}`, `${self} vm create --golden ${named} --wait verified`]],
+    ]);
+  },
+});

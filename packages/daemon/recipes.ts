@@ -1,0 +1,65 @@
+/** Images built from recipes, in the process of whoever asks for them: a controller that runs meanwhile finds them in the store. */
+import { join } from 'node:path';
+import type { GoldenManifest, RootfsRecord } from '@linstock/contract';
+import {
+  buildGolden,
+  buildRootfs,
+  builtInRecipes,
+  ensureTiny,
+  faultOfRefusal,
+  ImageStore,
+  RootfsShelf,
+  TINY,
+  type RootfsRequest,
+} from '@linstock/host';
+import { clone } from './build-info.ts';
+import { clock } from './clock.ts';
+import { openInstallation } from './installation.ts';
+import type { Progress } from './prepare.ts';
+
+export type BuildOptions = {
+  stateFolder: string;
+  /** a recipe by name or file, or a container image */
+  named: string;
+  cwd: string;
+  use: NonNullable<RootfsRequest['use']>;
+  signal: AbortSignal;
+  progress: Progress;
+};
+
+const builtIn = join(clone, 'guest', 'images');
+const agent = { source: join(clone, 'guest', 'agent') };
+const init = { source: join(clone, 'guest', 'init') };
+
+/** `rootfs` null: the image `tiny`, whose root file system has no record of its own. */
+export async function buildGoldenFrom(
+  o: BuildOptions & { name?: string | undefined },
+): Promise<{ golden: GoldenManifest; rootfs: RootfsRecord | null; built: boolean }> {
+  const images = await openImages(o.stateFolder);
+  if (o.named !== TINY) return buildGolden(images, clock.now, { ...o, builtIn, agent, init });
+  const tiny = await ensureTiny(images, {
+    agent,
+    packages: o.use === 'as-built' ? 'as-built' : 'newest',
+    progress: o.progress,
+    signal: o.signal,
+  });
+  if (!tiny.ok) throw faultOfRefusal(tiny, images.folder);
+  return { golden: tiny.golden, rootfs: null, built: tiny.built };
+}
+
+export async function buildRootfsFrom(o: BuildOptions): Promise<{ rootfs: RootfsRecord; built: boolean }> {
+  return buildRootfs(await openImages(o.stateFolder), clock.now, { ...o, builtIn, agent, init });
+}
+
+/** What was built, newest first, and what could be. */
+export async function listRootfs(stateFolder: string): Promise<{ items: RootfsRecord[]; recipes: string[] }> {
+  return { items: await new RootfsShelf(await openImages(stateFolder)).all(), recipes: [TINY, ...(await builtInRecipes(builtIn))] };
+}
+
+async function openImages(stateFolder: string): Promise<ImageStore> {
+  process.umask(0o077); // what is made here is for its owner only
+  const { paths } = await openInstallation(stateFolder, clock.now());
+  const images = new ImageStore({ folder: paths.images, now: clock.now });
+  await images.open();
+  return images;
+}

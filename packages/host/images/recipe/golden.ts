@@ -1,0 +1,78 @@
+/** A golden image from a recipe: its root file system, with the kernel and the initrd that every image built here boots with. */
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { FaultError, goldenManifestSchema } from '@linstock/contract';
+import type { GoldenManifest, RootfsRecord } from '@linstock/contract';
+import { applyChanges } from '@linstock/core';
+import { REQUIRES, bootKey, bootPartsThere, initrdDigest, lookForBootPackages, makeBootParts, userspaceArgsFor } from '../boot-parts.ts';
+import type { BootParts } from '../boot-parts.ts';
+import { STANDARD_BOOT_ARGS } from '../golden-parts.ts';
+import { faultOfRefusal, imageFault } from '../refusal.ts';
+import { stepsTo } from '../steps.ts';
+import type { ImageStore } from '../store.ts';
+import { buildRootfs } from './build.ts';
+import type { RootfsRequest } from './build.ts';
+
+export type GoldenRequest = RootfsRequest & { name?: string | undefined };
+export type GoldenBuilt = { golden: GoldenManifest; rootfs: RootfsRecord; built: boolean };
+
+export async function buildGolden(store: ImageStore, now: () => number, request: GoldenRequest): Promise<GoldenBuilt> {
+  const { signal } = request;
+  if (request.name !== undefined && !goldenManifestSchema.shape.name.safeParse(request.name).success)
+    throw imageFault(
+      `A golden image cannot be called ${JSON.stringify(request.name)}. Use 1 to 63 small letters, digits and hyphens, a letter first.`,
+    );
+  const { rootfs } = await buildRootfs(store, now, request);
+  const name = request.name ?? rootfs.name;
+  const initScript = await readFile(join(request.builtIn, 'tiny', 'initrd-init'));
+  const local = { rootfs: rootfs.digest, blob: rootfs.rootfs.blob, initrd: initrdDigest(initScript) };
+  const find = async (madeWith: Readonly<Record<string, string>>): Promise<GoldenManifest | undefined> => {
+    const golden = await store.newest(name, (one) => Object.entries(madeWith).every(([key, value]) => one.madeWith[key] === value));
+    return golden !== undefined && (await store.checkGolden(golden)).ok ? golden : undefined;
+  };
+  const known = (request.use ?? 'as-built') === 'as-built' ? await find(local) : undefined;
+  if (known !== undefined) return { golden: known, rootfs, built: false };
+  const step = stepsTo(request.progress);
+  const packages = await step('ask the package lists', () => lookForBootPackages(signal));
+  if (!packages.ok) throw faultOfRefusal(packages, store.folder);
+  const key = bootKey(packages, initScript);
+  const same = await find({ ...local, ...key });
+  if (same !== undefined) return { golden: same, rootfs, built: false };
+  const newParts = async (scratch: string): Promise<BootParts> => {
+    const made = await makeBootParts({ store, packages, initScript, scratch, step, signal });
+    if (!made.ok) throw faultOfRefusal(made, store.folder);
+    return made;
+  };
+  return store.exclusively(signal, async (scratch) => {
+    const { kernel, initrd, leastMemoryMiB } = (await bootPartsThere(store, key)) ?? (await newParts(scratch));
+    if (rootfs.machine.memoryMiB < leastMemoryMiB)
+      throw imageFault(
+        `The recipe ${rootfs.name} gives a VM ${rootfs.machine.memoryMiB} MiB of memory; its kernel and initrd need at least ${leastMemoryMiB} MiB. Raise machine.memoryMiB.`,
+      );
+    const golden = await store.seal(
+      {
+        name,
+        kernel,
+        initrd,
+        rootfs: rootfs.rootfs,
+        machine: { ...rootfs.machine, leastMemoryMiB },
+        requires: [...REQUIRES],
+        bootArgs: bootArgsOf(rootfs),
+        userspaceArgs: userspaceArgsFor(kernel),
+        ports: rootfs.ports,
+        agent: rootfs.agent,
+        madeWith: { ...rootfs.madeWith, ...local, ...key },
+      },
+      scratch,
+    );
+    return { golden, rootfs, built: true };
+  });
+}
+
+function bootArgsOf({ name, init, bootArgs }: RootfsRecord): string[] {
+  const add = [...bootArgs.add, ...(init === '/sbin/init' ? [] : [`init=${init}`])];
+  const changed = applyChanges(STANDARD_BOOT_ARGS, { ...bootArgs, add });
+  if (changed.is === 'wrong')
+    throw new FaultError('boot-args-invalid', { problems: `in the recipe ${name}, ${changed.problems.join(' ')}` });
+  return [...changed.tokens];
+}
