@@ -20,7 +20,10 @@ const besidePath = z
   .string()
   .min(1)
   .max(500)
-  .refine((text) => !text.startsWith('/') && !text.split('/').includes('..') && !text.includes('\0'), 'must be a path below the folder of the recipe');
+  .refine(
+    (text) => !text.startsWith('/') && !text.split('/').includes('..') && !text.includes('\0'),
+    'must be a path below the folder of the recipe',
+  );
 const mode = z
   .string()
   .regex(/^[0-7]{3,4}$/, 'must be octal digits such as 755 or 4755')

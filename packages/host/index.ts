@@ -1,9 +1,10 @@
 export { LocalHost, type LocalHostParts } from './host.ts';
 export { ImageStore } from './images/store.ts';
 export { ensureTiny, TINY } from './images/tiny.ts';
-export { buildRootfs, RootfsShelf, type RootfsRequest } from './images/recipe/build.ts';
+export { buildRootfs, type RootfsRequest } from './images/recipe/build.ts';
 export { buildGolden, type GoldenBuilt } from './images/recipe/golden.ts';
 export { builtInRecipes } from './images/recipe/load.ts';
+export { RootfsShelf } from './images/recipe/shelf.ts';
 export { exportGolden, importGoldenFile } from './images/golden-file.ts';
 export { ensureDisk } from './images/disk.ts';
 export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';

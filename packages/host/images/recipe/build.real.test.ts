@@ -11,8 +11,9 @@ import { readIfThere } from '../../tools/files.ts';
 import { layoutOf, writeLayout } from '../oci/testing/layouts.ts';
 import { lacks } from '../real-needs.ts';
 import { ImageStore } from '../store.ts';
-import { RootfsShelf, buildRootfs } from './build.ts';
+import { buildRootfs } from './build.ts';
 import type { RootfsRequest } from './build.ts';
+import { RootfsShelf } from './shelf.ts';
 
 const BOUND = { timeoutMs: 60_000 };
 const busybox = await readIfThere('/bin/busybox');
@@ -136,7 +137,7 @@ describe.skipIf(reason !== undefined)('recipes', () => {
       // a hard link whose other name is in the layer below
       [{ name: '.wh.secret' }, { name: 'etc/passwd2', type: '1', link: 'etc/passwd' }],
     ];
-    const config = { Entrypoint: ['/bin/busybox', 'httpd'], Cmd: ['-f'], User: 'app', WorkingDir: '/work/here' };
+    const config = { Entrypoint: ['/bin/busybox', 'httpd'], Cmd: ['-f'], User: 'app', WorkingDir: '/srv/here' };
     await writeLayout(layoutOf([{ layers, packed: 'gzip', config }]), join(folder, 'layout'));
     const { rootfs, steps } = await buildNamed('oci:./layout');
     expect(steps).toContain('unpack 2 layers of ' + join(folder, 'layout'));
@@ -148,12 +149,12 @@ describe.skipIf(reason !== undefined)('recipes', () => {
     });
     expect(JSON.parse(await ask(rootfs, 'cat /linstock/start.json'))).toMatchObject({
       argv: ['/bin/busybox', 'httpd', '-f'],
-      cwd: '/work/here',
+      cwd: '/srv/here',
       uid: 1000,
       gid: 1000,
     });
     expect(await ask(rootfs, 'stat /linstock/linstock-init')).toMatch(/Mode: +0755 /);
-    expect(await ask(rootfs, 'stat /work/here')).toMatch(/Type: directory[^]*User: +1000 /);
+    expect(await ask(rootfs, 'stat /srv/here')).toMatch(/Type: directory[^]*User: +1000 /);
     expect(await ask(rootfs, 'stat /etc/passwd2')).toMatch(/Links: 2 /);
     expect(await ask(rootfs, 'stat /dev/zero')).toMatch(/Type: character special/);
     expect(await ask(rootfs, 'ls -p /')).not.toContain('secret');

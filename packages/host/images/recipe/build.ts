@@ -2,12 +2,12 @@
  * Builds the root file system of a recipe: the ground it stands on, its stages, what every image gets, and an ext4 image of it all in the
  * store. What took long is kept as a layer; what was built before is found by what it was made with.
  */
-import { statfs } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FaultError, rootfsRecordSchema } from '@linstock/contract';
 import type { RootfsRecord } from '@linstock/contract';
 import { ToolFailure } from '../../tools/exec.ts';
-import { ensureFolder, isDiskFull, listFolder, readTextIfThere, sha256, writeDurably } from '../../tools/files.ts';
+import { ensureFolder, isDiskFull, sha256 } from '../../tools/files.ts';
 import { packagesOf } from '../debian.ts';
 import { writeExt4 } from '../ext4-image/write.ts';
 import { buildProgram, missingProgram, programIdentity } from '../go-program.ts';
@@ -24,9 +24,10 @@ import { TREE_TIME } from '../tree/tree.ts';
 import type { Tree } from '../tree/tree.ts';
 import { applyStage, removeLeftOut } from './apply.ts';
 import { runCommands } from './commands.ts';
-import { finish } from './finish.ts';
+import { AGENT_UNIT, finish } from './finish.ts';
 import { loadRecipe } from './load.ts';
 import type { LoadedRecipe } from './load.ts';
+import { RootfsShelf } from './shelf.ts';
 import { groundOf, keyAfter } from './source.ts';
 import type { GroundJob } from './source.ts';
 
@@ -59,11 +60,13 @@ export async function buildRootfs(
 ): Promise<{ rootfs: RootfsRecord; built: boolean }> {
   const loaded = await loadRecipe(request.named, request);
   const programs = { agent: loaded.agent ? request.agent : null, init: loaded.init === 'linstock' ? request.init : null };
+  const unit = await readFile(join(request.builtIn, AGENT_UNIT), 'utf8');
   const local = {
     revision: REVISION,
     recipe: loaded.digest,
     agent: await identityOf(AGENT, programs.agent, store),
     init: await identityOf(INIT, programs.init, store),
+    unit: programs.agent === null ? 'none' : sha256(unit),
   };
   const shelf = new RootfsShelf(store);
   // the image of a file or folder is looked at each time, which costs nothing; an archive and a registry are not asked
@@ -72,7 +75,7 @@ export async function buildRootfs(
     if (known !== undefined) return { rootfs: known, built: false };
   }
   const work = (scratch: string): Promise<{ rootfs: RootfsRecord; built: boolean }> =>
-    new Build({ store, shelf, now, request, loaded, local, programs, scratch }).run();
+    new Build({ store, shelf, now, request, loaded, local, programs, unit, scratch }).run();
   try {
     return await store.exclusively(request.signal, work);
   } catch (error) {
@@ -107,6 +110,7 @@ type BuildParts = {
   loaded: LoadedRecipe;
   local: Readonly<Record<string, string>>;
   programs: { agent: ProgramSource | null; init: ProgramSource | null };
+  unit: string;
   scratch: string;
 };
 
@@ -136,9 +140,10 @@ class Build {
     }
     const programs = {
       agent: await this.#program(AGENT, this.#p.programs.agent, local['agent'] ?? ''),
+      unit: this.#p.unit,
       init: await this.#program(INIT, this.#p.programs.init, local['init'] ?? ''),
     };
-    const init = await finish(tree, loaded, programs, { config: ground.config, builtIn: request.builtIn });
+    const init = await finish(tree, loaded, programs, ground.config);
     const rootfs = await this.#image(tree);
     const { name, agent, ports, bootArgs, machine } = loaded;
     const record: RootfsRecord = rootfsRecordSchema.parse({
@@ -232,53 +237,4 @@ class Build {
 function uuidFor(name: string): string {
   const hex = sha256(`linstock ${name}`);
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-');
-}
-
-/** The records of what was built: rootfs/NAME/DIGEST.json beside the blobs they name. */
-export class RootfsShelf {
-  readonly #store: ImageStore;
-  constructor(store: ImageStore) {
-    this.#store = store;
-  }
-
-  /** Newest first. */
-  async all(): Promise<RootfsRecord[]> {
-    const names = await listFolder(this.#folder());
-    return (await Promise.all(names.map((name) => this.#named(name)))).flat().toSorted((a, b) => b.createdAt - a.createdAt);
-  }
-
-  /** The newest that was made with these, and whose image is whole. */
-  async find(name: string, madeWith: Readonly<Record<string, string>>): Promise<RootfsRecord | undefined> {
-    for (const record of (await this.#named(name)).toSorted((a, b) => b.createdAt - a.createdAt)) {
-      if (!Object.entries(madeWith).every(([key, value]) => record.madeWith[key] === value)) continue;
-      if ((await this.#store.checkBlob(record.rootfs)).ok) return record;
-    }
-    return undefined;
-  }
-
-  async put(record: RootfsRecord): Promise<void> {
-    await ensureFolder(this.#folder(record.name));
-    await writeDurably(join(this.#folder(record.name), `${record.digest}.json`), `${JSON.stringify(record, null, 2)}\n`);
-  }
-
-  async #named(name: string): Promise<RootfsRecord[]> {
-    const files = (await listFolder(this.#folder(name))).filter((file) => file.endsWith('.json'));
-    const texts = await Promise.all(files.map((file) => readTextIfThere(join(this.#folder(name), file))));
-    return texts.flatMap((text) => recordIn(text ?? ''));
-  }
-
-  #folder(name = ''): string {
-    return join(this.#store.folder, 'rootfs', name);
-  }
-}
-
-/** A record that cannot be read is none: what it was about is built again. */
-function recordIn(text: string): RootfsRecord[] {
-  try {
-    const parsed = rootfsRecordSchema.safeParse(JSON.parse(text));
-    return parsed.success ? [parsed.data] : [];
-  } catch {
-    // not JSON
-    return [];
-  }
 }

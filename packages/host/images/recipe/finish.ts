@@ -1,6 +1,4 @@
 /** What every image gets at the end, whatever it was made of: our agent, an init, and the folders that a boot mounts on. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { imageFault } from '../refusal.ts';
 import { INIT_PATH, LINSTOCK_FOLDER, addWhatRuntimesAdd, startOf } from '../oci/start.ts';
 import type { ImageConfig } from '../oci/layout.ts';
@@ -9,24 +7,21 @@ import type { Tree } from '../tree/tree.ts';
 import { enableUnit } from '../tree/units.ts';
 import type { LoadedRecipe } from './load.ts';
 
-const AGENT_UNIT = 'linstock-agent.service';
+/** In the folder of our recipes, and in images with systemd. */
+export const AGENT_UNIT = 'linstock-agent.service';
 
-export type Programs = { agent: Buffer | null; init: Buffer | null };
+/** `unit`: how systemd starts the agent. */
+export type Programs = { agent: Buffer | null; unit: string; init: Buffer | null };
 
-/** `builtIn`: where the unit of the agent lies. The path of what becomes PID 1. */
-export async function finish(
-  tree: Tree,
-  loaded: LoadedRecipe,
-  programs: Programs,
-  o: { config: ImageConfig | undefined; builtIn: string },
-): Promise<string> {
+/** The path of what becomes PID 1. `config`: of the container image that the tree was made from. */
+export async function finish(tree: Tree, loaded: LoadedRecipe, programs: Programs, config: ImageConfig | undefined): Promise<string> {
   if (loaded.init === 'linstock') {
     if (programs.init === null) throw new Error('an image with our init was built without it');
-    if (o.config === undefined)
+    if (config === undefined)
       throw imageFault(
         `The recipe ${loaded.name} has "init": "linstock", which starts what a container image starts; it is made from none. Name a program of the tree.`,
       );
-    const start = await startOf(o.config, tree, `The image of ${loaded.name}`);
+    const start = await startOf(config, tree, `The image of ${loaded.name}`);
     // one of its own would be taken for ours
     tree.put(LINSTOCK_FOLDER, folderNode());
     tree.clear(LINSTOCK_FOLDER);
@@ -39,7 +34,7 @@ export async function finish(
   if (programs.agent !== null) {
     tree.put('usr/sbin/linstock-agent', fileNode(programs.agent, 0o755));
     if (['usr/lib/systemd/systemd', 'lib/systemd/systemd'].some((path) => tree.seen(path) !== undefined)) {
-      tree.put(`etc/systemd/system/${AGENT_UNIT}`, fileNode(await readFile(join(o.builtIn, AGENT_UNIT))));
+      tree.put(`etc/systemd/system/${AGENT_UNIT}`, fileNode(programs.unit));
       await enableUnit(tree, AGENT_UNIT);
     }
   }

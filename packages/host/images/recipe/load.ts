@@ -105,6 +105,8 @@ async function fileOf(named: string, folder: string, builtIn: string): Promise<s
   if (named.endsWith('.json')) return resolve(folder, named);
   const file = join(builtIn, `${named}.json`);
   if (await isThere(file)) return file;
+  if (named === 'tiny')
+    throw imageFault('The image tiny is no recipe to make something else from: "linstock golden build tiny" makes it, as a whole.');
   throw imageFault(
     `There is no recipe ${named}; there are: ${['tiny', ...(await builtInRecipes(builtIn))].join(', ')}. A recipe of your own is named by its file, such as ./${named}.json.`,
   );

@@ -1,0 +1,54 @@
+/** The records of root file systems that were built from recipes: rootfs/NAME/DIGEST.json beside the blobs that they name. */
+import { join } from 'node:path';
+import { rootfsRecordSchema } from '@linstock/contract';
+import type { RootfsRecord } from '@linstock/contract';
+import { ensureFolder, listFolder, readTextIfThere, writeDurably } from '../../tools/files.ts';
+import type { ImageStore } from '../store.ts';
+
+export class RootfsShelf {
+  readonly #store: ImageStore;
+  constructor(store: ImageStore) {
+    this.#store = store;
+  }
+
+  /** Newest first. */
+  async all(): Promise<RootfsRecord[]> {
+    const names = await listFolder(this.#folder());
+    return (await Promise.all(names.map((name) => this.#named(name)))).flat().toSorted((a, b) => b.createdAt - a.createdAt);
+  }
+
+  /** The newest that was made with these, and whose image is whole. */
+  async find(name: string, madeWith: Readonly<Record<string, string>>): Promise<RootfsRecord | undefined> {
+    for (const record of (await this.#named(name)).toSorted((a, b) => b.createdAt - a.createdAt)) {
+      if (!Object.entries(madeWith).every(([key, value]) => record.madeWith[key] === value)) continue;
+      if ((await this.#store.checkBlob(record.rootfs)).ok) return record;
+    }
+    return undefined;
+  }
+
+  async put(record: RootfsRecord): Promise<void> {
+    await ensureFolder(this.#folder(record.name));
+    await writeDurably(join(this.#folder(record.name), `${record.digest}.json`), `${JSON.stringify(record, null, 2)}\n`);
+  }
+
+  async #named(name: string): Promise<RootfsRecord[]> {
+    const files = (await listFolder(this.#folder(name))).filter((file) => file.endsWith('.json'));
+    const texts = await Promise.all(files.map((file) => readTextIfThere(join(this.#folder(name), file))));
+    return texts.flatMap((text) => recordIn(text ?? ''));
+  }
+
+  #folder(name = ''): string {
+    return join(this.#store.folder, 'rootfs', name);
+  }
+}
+
+/** A record that cannot be read is none: what it was about is built again. */
+function recordIn(text: string): RootfsRecord[] {
+  try {
+    const parsed = rootfsRecordSchema.safeParse(JSON.parse(text));
+    return parsed.success ? [parsed.data] : [];
+  } catch {
+    // not JSON
+    return [];
+  }
+}
