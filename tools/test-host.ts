@@ -15,6 +15,9 @@ const testPackages: readonly { package: string; there: () => boolean; reason: st
     reason: 'is the other database of the store',
   },
   { package: 'python3', there: () => has('python3'), reason: 'sends hand-made frames in the network tests' },
+  { package: 'bubblewrap', there: () => has('bwrap'), reason: 'is the sandbox of the commands of recipes' },
+  { package: 'umoci', there: () => has('umoci'), reason: 'makes container images, as another tool than ours' },
+  { package: 'mmdebstrap', there: () => has('mmdebstrap'), reason: 'makes Debian for the images base and desktop' },
 ];
 
 const folders = (process.env['PATH'] ?? '').split(':').concat('/usr/sbin', '/sbin');
