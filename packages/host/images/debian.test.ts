@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { debianSpec, mmdebstrapArgv, parseSimulated, parseStatus, sourcesFor, tidyDebian } from './debian.ts';
+import { debianSpec, isStillGiven, mmdebstrapArgv, parseSimulated, parseStatus, sourcesFor, tidyDebian } from './debian.ts';
 import { Tree, fileNode, linkNode } from './tree/tree.ts';
 
 test('sources: a stable suite has updates and security, a moving one has not', () => {
@@ -41,6 +41,14 @@ test('what apt-get --simulate says (apt 2.6)', () => {
     ),
   ).toEqual({ 'gcc-14-base': '14.2.0-19', libc6: '2.41-12', x: '1.1' });
   expect(parseSimulated('')).toEqual({});
+});
+
+test.each([
+  [{ a: '1', b: '2' }, { a: '1', b: '2', more: '3' }, true],
+  [{ a: '1', b: '2' }, { a: '1', b: '3' }, false],
+  [{ a: '1', b: '2' }, { a: '1' }, false],
+])('%j installed and %j given: unchanged is %j', (installed, given, unchanged) => {
+  expect(isStillGiven(installed, given)).toBe(unchanged);
 });
 
 test('what dpkg has installed', () => {

@@ -83,6 +83,14 @@ export function parseStatus(text: string): Record<string, string> {
   return packages;
 }
 
+/**
+ * Whether the archive gives all that is installed as it is installed. A simulation names more: it resolves once what a build resolves in two steps
+ * (lsb-base for trixie, which is not installed in the end). That other packages would be needed cannot be without a new version of one that is there. Pure.
+ */
+export function isStillGiven(installed: Readonly<Record<string, string>>, given: Readonly<Record<string, string>>): boolean {
+  return Object.entries(installed).every(([name, version]) => given[name] === version);
+}
+
 /** The versions that the archive would give now. Asks the network. */
 export async function askVersions(wish: DebianWish, scratch: string, signal: AbortSignal | undefined): Promise<Record<string, string>> {
   const result = await mmdebstrap(wish, { scratch, out: '/dev/null', simulate: true, timeoutMs: SIMULATE_TIMEOUT_MS, signal });

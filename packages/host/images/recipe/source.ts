@@ -1,7 +1,7 @@
 /** What a recipe stands on: nothing, Debian, a container image; made, or taken from the layers that were made before. */
 import { join } from 'node:path';
 import { ensureFolder, sha256 } from '../../tools/files.ts';
-import { askVersions, debianSpec, howFarDebian, makeDebian, packagesOf, tidyDebian } from '../debian.ts';
+import { askVersions, debianSpec, howFarDebian, isStillGiven, makeDebian, packagesOf, tidyDebian } from '../debian.ts';
 import type { DebianWish } from '../debian.ts';
 import { Layers } from '../layers.ts';
 import type { LayerRecord } from '../layers.ts';
@@ -105,9 +105,10 @@ async function knownDebian(
   { layers, scratch, step, use, signal }: GroundJob,
 ): Promise<LayerRecord | undefined> {
   if (use === 'fresh') return undefined;
-  if (use === 'as-built') return layers.newestFor(spec);
-  const versions = await step(`ask the archive of Debian ${wish.suite}`, () => askVersions(wish, scratch, signal));
-  return layers.withKey(Layers.keyOf(spec, versions));
+  const newest = await layers.newestFor(spec);
+  if (use === 'as-built' || newest === undefined) return newest;
+  const given = await step(`ask the archive of Debian ${wish.suite}`, () => askVersions(wish, scratch, signal));
+  return isStillGiven(newest.made, given) ? newest : undefined;
 }
 
 /** Of what a stage finds: everything below it, and what it does itself. */
