@@ -15,6 +15,7 @@ const cli = (...argv: string[]): Promise<CliRun> => runCliProcess(argv, { LINSTO
 test.each([
   [['rootfs', 'build'], /which recipe\? A name such as base/],
   [['golden', 'build', 'base', '--from', 'oci:./x'], /a recipe and --from at once/],
+  [['golden', 'build', 'tiny', '--name', 'other'], /always called tiny/],
 ])('a command line that cannot be meant: %j', async (argv, says) => {
   const run = await cli(...argv);
   expect(run.code).toBe(2);

@@ -1,5 +1,5 @@
 import { buildOf, buildOptions, recipeArg } from '../../building.ts';
-import { command } from '../../command.ts';
+import { command, UsageError } from '../../command.ts';
 import { loadBuilder } from '../../daemon-face.ts';
 
 const MiB = 1024 * 1024;
@@ -11,6 +11,8 @@ export const goldenBuild = command({
   options: { ...buildOptions, name: { kind: 'text', flag: '--name <name>', doc: 'what the golden image is called (as the recipe)' } },
   async run(given, tools) {
     const { out, self } = tools;
+    if (given.args.recipe === 'tiny' && given.options.name !== undefined)
+      throw new UsageError('--name: the image tiny is always called tiny');
     const { golden, rootfs, built } = await (await loadBuilder()).buildGoldenFrom({ ...buildOf(given, tools), name: given.options.name });
     out.quiet();
     const named = `${golden.name}@${golden.version}`;
