@@ -9,7 +9,7 @@ import { execOk } from '../tools/exec.ts';
 import { exportGolden, importGoldenFile } from './golden-file.ts';
 import { aGoldenContent } from './golden-samples.ts';
 import { ImageStore } from './store.ts';
-import { headerOf, readHeader } from './tar-header.ts';
+import { headerOf, readFileHeader } from '../tar/header.ts';
 
 const { signal } = new AbortController();
 let folder: string;
@@ -130,16 +130,16 @@ async function swap(path: string, from: string, to: string): Promise<void> {
 }
 
 test.each([0, 1, 511, 8 ** 11 - 1, 8 ** 11, 5e12])('a header of %d bytes is read as it was written', (bytes) => {
-  expect(readHeader(headerOf('blobs/x', bytes))).toEqual({ name: 'blobs/x', bytes });
+  expect(readFileHeader(headerOf('blobs/x', bytes))).toEqual({ name: 'blobs/x', bytes });
 });
 
 test('no block is a header but one', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 512, maxLength: 512 }), (block) => {
-      expect(readHeader(Buffer.from(block))).toBeNull();
+      expect(readFileHeader(Buffer.from(block))).toBeNull();
     }),
   );
   const folderEntry = headerOf('x', 0);
   folderEntry.write('5', 156, 'latin1');
-  expect(readHeader(folderEntry)).toBeNull();
+  expect(readFileHeader(folderEntry)).toBeNull();
 });

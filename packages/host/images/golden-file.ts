@@ -11,12 +11,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { GoldenManifest } from '@linstock/contract';
+import { headerOf, paddingOf, readFileHeader, tarBlockBytes } from '../tar/header.ts';
 import { isDiskFull, isThere, settleFile } from '../tools/files.ts';
 import { unreadable } from './read-whole.ts';
 import { parseManifest, type BlobRecord } from './manifest.ts';
 import { refusal, type ImageRefusal } from './refusal.ts';
 import type { ImageStore, Progress } from './store.ts';
-import { headerOf, paddingOf, readHeader, tarBlockBytes } from './tar-header.ts';
 
 export type GoldenFileRequest = { path: string; signal: AbortSignal; progress?: Progress };
 export type Exported = { ok: true; golden: GoldenManifest; bytes: number };
@@ -132,7 +132,7 @@ function damaged(path: string, why: string): ImageRefusal {
 
 async function readManifest(path: string, pieces: Pieces): Promise<GoldenManifest | ImageRefusal> {
   const block = await pieces.take(tarBlockBytes);
-  const header = block === null ? null : readHeader(block);
+  const header = block === null ? null : readFileHeader(block);
   if (header === null || header.name !== MANIFEST || header.bytes > MAX_MANIFEST_BYTES)
     return damaged(path, 'it does not begin with a manifest');
   const text = await pieces.take(header.bytes);
@@ -149,7 +149,7 @@ async function takeBlob(
   tell: (bytes: number) => void,
 ): Promise<ImageRefusal | null> {
   const block = await pieces.take(tarBlockBytes);
-  const header = block === null ? null : readHeader(block);
+  const header = block === null ? null : readFileHeader(block);
   if (header === null || header.name !== nameOf(blob) || header.bytes !== bytes)
     return damaged(path, `where the file ${blob} should come is something else`);
   const hash = createHash('sha256');

@@ -19,8 +19,13 @@ export const mostReadsOfAll = 300_000;
 
 /** What may still be read of a source. */
 class Allowance {
-  #bytes = mostBytesOfAll;
-  #reads = mostReadsOfAll;
+  #bytes: number;
+  #reads: number;
+
+  constructor(bytes = mostBytesOfAll, reads = mostReadsOfAll) {
+    this.#bytes = bytes;
+    this.#reads = reads;
+  }
 
   /** null: it may be read. */
   refuse(source: ByteSource, offset: number, length: number): Unreadable | null {
@@ -50,13 +55,17 @@ export class BufferSource implements ByteSource {
 export class FileSource implements ByteSource {
   readonly bytes: number;
   readonly #file: FileHandle;
-  readonly #allowance = new Allowance();
+  readonly #start: number;
+  readonly #allowance: Allowance;
   /** Oldest use first. */
   readonly #pages = new Map<number, Buffer>();
 
-  constructor(file: FileHandle, bytes: number) {
+  /** `at`: where the part of the file begins that this is. `allowance`: `bounded` for what is only looked at. */
+  constructor(file: FileHandle, bytes: number, o: { at?: number; allowance?: 'bounded' | 'all' } = {}) {
     this.#file = file;
     this.bytes = bytes;
+    this.#start = o.at ?? 0;
+    this.#allowance = o.allowance === 'all' ? new Allowance(Infinity, Infinity) : new Allowance();
   }
 
   async read(offset: number, length: number): Promise<Buffer | Unreadable> {
@@ -86,11 +95,13 @@ export class FileSource implements ByteSource {
     const page = Buffer.allocUnsafe(Math.min(pageBytes, this.bytes - index * pageBytes));
     let filled = 0;
     while (filled < page.length) {
-      const got = await this.#file.read(page, filled, page.length - filled, index * pageBytes + filled).catch((error: unknown) => {
-        // A disk that cannot read a place of the file; anything else is a bug of ours.
-        if ((error as NodeJS.ErrnoException).code === 'EIO') return null;
-        throw error;
-      });
+      const got = await this.#file
+        .read(page, filled, page.length - filled, this.#start + index * pageBytes + filled)
+        .catch((error: unknown) => {
+          // A disk that cannot read a place of the file; anything else is a bug of ours.
+          if ((error as NodeJS.ErrnoException).code === 'EIO') return null;
+          throw error;
+        });
       if (got === null) return null;
       if (got.bytesRead === 0) break;
       filled += got.bytesRead;

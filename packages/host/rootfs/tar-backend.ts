@@ -1,56 +1,29 @@
 /**
- * A tar archive as a tree: its headers are read once, its content where it stands. ustar, the long names of GNU and pax, hard links.
- * Source: the formats in POSIX pax(1) and GNU tar's manual ("Basic Tar Format"). As when it is unpacked, a later entry replaces an earlier one.
+ * A tar archive as a tree: its headers are read once, its content where it stands. As when it is unpacked, a later entry replaces an earlier
+ * one. Unlike an image that is built of an archive, what is strange in it refuses nothing: it is passed over, or cannot be known.
  */
 import type { ImageNode, NodeKind, Unreadable } from '@linstock/core';
 import { isUnreadable, unreadable } from './tree.ts';
 import type { Backend, Children } from './tree.ts';
+import { readTar } from '../tar/read.ts';
+import type { TarEntry } from '../tar/read.ts';
 import type { ByteSource } from './byte-source.ts';
 
 type Place = { node: ImageNode; offset: number; names: Map<string, Place>; linkedTo: string | null; strange: boolean };
 
-const RECORD = 512;
-/** A full desktop has 100,000 files. */
-const mostEntries = 250_000;
-/** Long names and pax records; PATH_MAX is 4,096. */
-const mostExtraBytes = 64 * 1024;
 const mostDepth = 128;
 
 export type TarOpened = { ok: true; backend: TarBackend } | { ok: false; say: string };
 
 export async function openTar(source: ByteSource): Promise<TarOpened> {
   const root = folder();
-  let extra: Extra = {};
-  for (let at = 0, count = 0; at + RECORD <= source.bytes; count++) {
-    const header = await source.read(at, RECORD);
-    if (isUnreadable(header)) return { ok: false, say: header.why };
-    if (header.every((byte) => byte === 0)) return { ok: true, backend: new TarBackend(source, root) };
-    if (count > mostEntries) return { ok: false, say: `It has more than ${mostEntries} entries.` };
-    if (!sumHolds(header)) return { ok: false, say: `It is damaged: what stands at byte ${at} is no header of a tar archive.` };
-    const ownBytes = numberIn(header, 124, 12);
-    const type = header.toString('latin1', 156, 157);
-    const data = at + RECORD;
-    if (type === 'L' || type === 'K' || type === 'x' || type === 'g') {
-      const bytes = ownBytes > mostExtraBytes ? unreadable(`a name has ${ownBytes} bytes`) : await source.read(data, ownBytes);
-      if (isUnreadable(bytes)) return { ok: false, say: `It is damaged: ${bytes.why}.` };
-      if (type === 'L') extra.path = textIn(bytes, 0, bytes.length);
-      else if (type === 'K') extra.target = textIn(bytes, 0, bytes.length);
-      else if (type === 'x') extra = { ...extra, ...paxRecords(bytes) };
-      at = data + padded(ownBytes);
-      continue;
-    }
-    const bytes = extra.bytes ?? ownBytes;
-    add(root, header, type, { ...extra, bytes }, data);
-    extra = {};
-    at = data + (carriesData(type) ? padded(bytes) : 0);
+  for await (const entry of readTar(source)) {
+    if (entry.is === 'damaged') return { ok: false, say: entry.say };
+    if (entry.is === 'entry') add(root, entry);
+    else if (!entry.marked) return { ok: false, say: 'it is cut short: the end of a tar archive is two empty records. Copy it again.' };
   }
-  return { ok: false, say: 'It is cut short: the end of a tar archive is two empty records. Copy it again.' };
+  return { ok: true, backend: new TarBackend(source, root) };
 }
-
-type Extra = { path?: string; target?: string; bytes?: number };
-
-const carriesData = (type: string): boolean => !'123456'.includes(type) || type === '';
-const padded = (bytes: number): number => Math.ceil(bytes / RECORD) * RECORD;
 
 function folder(): Place {
   return place({ kind: 'folder', mode: 0o755, uid: 0, bytes: 0, target: null }, 0);
@@ -59,64 +32,32 @@ function place(node: ImageNode, offset: number): Place {
   return { node, offset, names: new Map(), linkedTo: null, strange: false };
 }
 
-function sumHolds(header: Buffer): boolean {
-  // The sum is taken with its own eight bytes as spaces.
-  let sum = 8 * 32;
-  for (let at = 0; at < RECORD; at++) if (at < 148 || at >= 156) sum += header[at] ?? 0;
-  return sum === numberIn(header, 148, 8);
-}
+const KINDS: Readonly<Record<TarEntry['kind'], NodeKind>> = {
+  file: 'file',
+  hardlink: 'file',
+  unknown: 'file',
+  folder: 'folder',
+  symlink: 'symlink',
+  char: 'device',
+  block: 'device',
+  fifo: 'other',
+};
 
-/** Octal text, or GNU's big-endian number behind a first byte 0x80. */
-function numberIn(header: Buffer, at: number, length: number): number {
-  if (header[at] === 0x80) {
-    let value = 0;
-    for (const byte of header.subarray(at + 1, at + length)) value = value * 256 + byte;
-    return Number.isSafeInteger(value) ? value : Number.MAX_SAFE_INTEGER;
-  }
-  const digits = /^[ \0]*([0-7]+)/.exec(header.toString('latin1', at, at + length));
-  return digits?.[1] === undefined ? 0 : Number.parseInt(digits[1], 8);
-}
-
-function textIn(bytes: Buffer, at: number, length: number): string {
-  const end = bytes.indexOf(0, at);
-  return bytes.toString('utf8', at, end < 0 || end > at + length ? at + length : end);
-}
-
-/** `25 path=usr/share/...\n` records. */
-function paxRecords(bytes: Buffer): Extra {
-  const extra: Extra = {};
-  for (let at = 0; at < bytes.length;) {
-    const head = /^(\d{1,6}) ([A-Za-z0-9.]+)=/.exec(bytes.toString('latin1', at, at + 64));
-    const length = Number(head?.[1]);
-    if (head === null || !(length > head[0].length) || at + length > bytes.length) return extra;
-    const value = bytes.toString('utf8', at + head[0].length, at + length - 1);
-    if (head[2] === 'path') extra.path = value;
-    if (head[2] === 'linkpath') extra.target = value;
-    if (head[2] === 'size' && /^\d{1,15}$/.test(value)) extra.bytes = Number(value);
-    at += length;
-  }
-  return extra;
-}
-
-const KINDS: Readonly<Record<string, NodeKind>> = { '2': 'symlink', '3': 'device', '4': 'device', '5': 'folder', '6': 'other' };
-
-function add(root: Place, header: Buffer, type: string, extra: Extra & { bytes: number }, offset: number): void {
-  const prefix = header.toString('latin1', 257, 262) === 'ustar' && header[262] === 0 ? textIn(header, 345, 155) : '';
-  const own = textIn(header, 0, 100);
-  const path = extra.path ?? (prefix === '' ? own : `${prefix}/${own}`);
-  const names = path.split('/').filter((name) => name !== '' && name !== '.');
-  const name = names.pop();
-  if (names.includes('..') || name === '..' || names.length > mostDepth) return; // tar refuses to unpack such names, too
-  const link = extra.target ?? textIn(header, 157, 100);
-  const kind = KINDS[type] ?? (path.endsWith('/') ? 'folder' : 'file');
+function add(root: Place, entry: TarEntry): void {
+  if (entry.path === null) return; // tar refuses to unpack names that climb, too
+  const names = entry.path.split('/');
+  const name = names.pop() ?? '';
+  if (names.length > mostDepth) return;
+  const kind = KINDS[entry.kind];
+  const { mode, uid } = entry;
   const node: ImageNode = {
     kind,
-    mode: numberIn(header, 100, 8) & 0o7777,
-    uid: numberIn(header, 108, 8),
-    bytes: kind === 'file' && type !== '1' ? extra.bytes : 0,
-    target: kind === 'symlink' ? link : null,
+    mode,
+    uid,
+    bytes: kind === 'file' ? entry.bytes : 0,
+    target: kind === 'symlink' ? (entry.link ?? '') : null,
   };
-  if (name === undefined) {
+  if (name === '') {
     if (kind === 'folder') root.node = node;
     return;
   }
@@ -129,9 +70,9 @@ function add(root: Place, header: Buffer, type: string, extra: Extra & { bytes: 
     into = next;
   }
   const before = into.names.get(name);
-  const made = place(node, offset);
-  if (type === '1') made.linkedTo = link;
-  made.strange = type === 'S' || type === 'M' || type === 'V';
+  const made = place(node, entry.at);
+  if (entry.kind === 'hardlink') made.linkedTo = entry.link ?? '';
+  made.strange = entry.kind === 'unknown';
   if (kind === 'folder' && before?.node.kind === 'folder') before.node = node;
   else into.names.set(name, made);
 }

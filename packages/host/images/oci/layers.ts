@@ -14,8 +14,8 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { errnoName } from '../../tools/files.ts';
 import { imageFault } from '../refusal.ts';
 import { addEntry } from '../tree/from-tar.ts';
-import { readTar } from '../tree/tar-read.ts';
-import type { TarEntry } from '../tree/tar-read.ts';
+import { soundEntries } from '../tree/tar-read.ts';
+import type { SoundEntry } from '../tree/tar-read.ts';
 import { Tree, bytesOf } from '../tree/tree.ts';
 import type { Blob, ImageParts } from './layout.ts';
 
@@ -46,8 +46,8 @@ export async function treeOfImage(
 export async function addLayer(tree: Tree, blob: Blob, what: string, signal?: AbortSignal): Promise<void> {
   const handle = await open(blob.file, 'r');
   try {
-    const entries: TarEntry[] = [];
-    for await (const entry of readTar({ ...blob, handle }, what, signal)) entries.push(entry);
+    const entries: SoundEntry[] = [];
+    for await (const entry of soundEntries({ ...blob, handle }, what, signal)) entries.push(entry);
     for (const { path } of entries) {
       const { folder, name } = lastName(path);
       if (name === OPAQUE) tree.clear(folder);

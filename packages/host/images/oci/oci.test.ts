@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { TarPart } from '../tree/testing/tars.ts';
-import { tarOf } from '../tree/testing/tars.ts';
+import type { TarPart } from '../../tar/testing/tars.ts';
+import { tarOf } from '../../tar/testing/tars.ts';
 import { bytesOf, fileNode, Tree } from '../tree/tree.ts';
 import { treeOfImage } from './layers.ts';
 import { openImage } from './layout.ts';

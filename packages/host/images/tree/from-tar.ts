@@ -1,8 +1,8 @@
 /** A tree from tar archives, entry by entry. */
 import { open } from 'node:fs/promises';
 import { imageFault } from '../refusal.ts';
-import { readTar } from './tar-read.ts';
-import type { TarEntry } from './tar-read.ts';
+import { soundEntries } from './tar-read.ts';
+import type { SoundEntry } from './tar-read.ts';
 import { Tree } from './tree.ts';
 import type { Owned, TreeNode } from './tree.ts';
 
@@ -11,14 +11,14 @@ export async function treeFromTar(file: string, what: string, signal?: AbortSign
   const handle = await open(file, 'r');
   try {
     const source = { handle, file, at: 0, bytes: (await handle.stat()).size };
-    for await (const entry of readTar(source, what, signal)) addEntry(tree, entry, what);
+    for await (const entry of soundEntries(source, what, signal)) addEntry(tree, entry, what);
   } finally {
     await handle.close();
   }
   return tree;
 }
 
-export function addEntry(tree: Tree, entry: TarEntry, what: string): void {
+export function addEntry(tree: Tree, entry: SoundEntry, what: string): void {
   if (entry.kind !== 'hardlink') return tree.put(entry.path, nodeOf(entry));
   if (!tree.link(entry.path, entry.link))
     throw imageFault(
@@ -26,7 +26,7 @@ export function addEntry(tree: Tree, entry: TarEntry, what: string): void {
     );
 }
 
-function nodeOf(entry: TarEntry): TreeNode {
+function nodeOf(entry: SoundEntry): TreeNode {
   const { mode, uid, gid, mtime, xattrs } = entry;
   const owned: Owned = { mode, uid, gid, mtime, xattrs };
   switch (entry.kind) {

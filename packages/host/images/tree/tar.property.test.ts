@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FaultError } from '@linstock/contract';
+import { parsePax, paxRecord } from '../../tar/pax.ts';
 import { treeFromTar } from './from-tar.ts';
-import { parsePax } from './tar-read.ts';
-import { paxRecord } from './tar-write.ts';
-import { tarOf } from './testing/tars.ts';
-import type { TarPart } from './testing/tars.ts';
+import { tarOf } from '../../tar/testing/tars.ts';
+import type { TarPart } from '../../tar/testing/tars.ts';
 import { normalPath, sizeOf } from './tree.ts';
 
 let folder: string;

@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parsePax, paxRecord } from '../../tar/pax.ts';
 import { treeFromTar } from './from-tar.ts';
-import { parsePax } from './tar-read.ts';
-import { paxRecord, writeTar } from './tar-write.ts';
-import { tarOf } from './testing/tars.ts';
-import type { TarPart } from './testing/tars.ts';
+import { writeTar } from './tar-write.ts';
+import { tarOf } from '../../tar/testing/tars.ts';
+import type { TarPart } from '../../tar/testing/tars.ts';
 import { Tree, byRoot, bytesOf, fileNode, folderNode, linkNode } from './tree.ts';
 import type { TreeNode } from './tree.ts';
 

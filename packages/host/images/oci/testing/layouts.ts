@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { tarOf } from '../../tree/testing/tars.ts';
-import type { TarPart } from '../../tree/testing/tars.ts';
+import { tarOf } from '../../../tar/testing/tars.ts';
+import type { TarPart } from '../../../tar/testing/tars.ts';
 
 export const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
@@ -27,7 +27,7 @@ export function layoutOf(images: readonly LayoutParts[]): LayoutFiles {
     return { digest: sha256(bytes), size: bytes.length };
   };
   const manifests = images.map((image) => {
-    const plain = image.layers.map(tarOf);
+    const plain = image.layers.map((parts) => tarOf(parts));
     const layers = plain.map((tar) => ({ mediaType: 'application/vnd.oci.image.layer.v1.tar', ...blob(pack(tar, image.packed)) }));
     const config = blob(json(configOf(image, plain)));
     const manifest = blob(json({ schemaVersion: 2, config, layers }));
@@ -45,7 +45,7 @@ export function layoutOf(images: readonly LayoutParts[]): LayoutFiles {
 
 /** As Docker before 25 wrote it: names of its own, and a layer that is a link to another. */
 export function saveOf(image: LayoutParts): TarPart[] {
-  const plain = image.layers.map(tarOf);
+  const plain = image.layers.map((parts) => tarOf(parts));
   const config = json(configOf(image, plain));
   const parts = plain.map((data, index): TarPart => ({ name: `layer${index}/layer.tar`, data }));
   const names = parts.map((part) => part.name);

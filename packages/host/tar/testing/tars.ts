@@ -10,6 +10,8 @@ export type TarPart = {
   mode?: number;
   uid?: number;
   gid?: number;
+  /** as GNU wrote it before POSIX had the format */
+  gnu?: boolean;
   /** what the header says, whatever follows */
   size?: number;
   /** bytes put over the finished header, by offset; the sum is made of them unless they are the sum */
@@ -18,8 +20,9 @@ export type TarPart = {
 
 const BLOCK = 512;
 
-export function tarOf(parts: readonly TarPart[]): Buffer {
-  return Buffer.concat([...parts.map(partOf), Buffer.alloc(2 * BLOCK)]);
+/** `end`: the two empty blocks. */
+export function tarOf(parts: readonly TarPart[], end = true): Buffer {
+  return Buffer.concat([...parts.map(partOf), ...(end ? [Buffer.alloc(2 * BLOCK)] : [])]);
 }
 
 function partOf(part: TarPart): Buffer {
@@ -35,7 +38,7 @@ function partOf(part: TarPart): Buffer {
   octal(0, 136, 12);
   head.write(part.type ?? '0', 156, 'latin1');
   head.write(part.link ?? '', 157, 100);
-  head.write('ustar\u000000', 257, 'latin1');
+  head.write(part.gnu === true ? 'ustar  ' : 'ustar\u000000', 257, 'latin1');
   head.write(part.prefix ?? '', 345, 155);
   for (const [at, bytes] of Object.entries(part.raw ?? {})) Buffer.from(bytes).copy(head, Number(at));
   if (part.raw?.[148] === undefined) {
