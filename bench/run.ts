@@ -6,6 +6,7 @@ import { firecrackerLaunch } from './firecracker-launch.ts';
 import { kernelInspect } from './kernel-inspect.ts';
 import { library } from './library.ts';
 import { many } from './many.ts';
+import { rootfsBuild } from './rootfs-build.ts';
 import { note } from './parts/samples.ts';
 import { tables } from './table.ts';
 
@@ -17,6 +18,7 @@ const benches: Record<string, () => Promise<void>> = {
   'firecracker-launch': firecrackerLaunch,
   'kernel-inspect': kernelInspect,
   'disk-clone': diskClone,
+  'rootfs-build': rootfsBuild,
 };
 
 const asked = process.argv.slice(2);

@@ -6,6 +6,7 @@ import type { FirecrackerLaunch } from './firecracker-launch.ts';
 import type { KernelInspect } from './kernel-inspect.ts';
 import type { Library } from './library.ts';
 import type { Many } from './many.ts';
+import type { RootfsBuild } from './rootfs-build.ts';
 import { quantile, ratios, slope, summary, type Summary } from './parts/numbers.ts';
 import { readSamples, type Context } from './parts/samples.ts';
 
@@ -142,6 +143,27 @@ export function tables(): string {
       ...column('a disk for QEMU (overlay)', 'overlay'),
       ...column('a disk for Firecracker, blocks shared (XFS)', 'reflink'),
       ...column('a disk for Firecracker, no sharing (sparse copy)', 'sparse'),
+    ];
+  });
+
+  have<RootfsBuild>('rootfs-build', ({ recipe, bytes, rounds }) => {
+    const cold = summary(rounds.map((r) => r.cold));
+    const changed = ratios(rounds.map((r) => ({ a: r.changed, b: r.cold })));
+    const found = ratios(rounds.map((r) => ({ a: r.found, b: r.cold })));
+    return [
+      {
+        what: `build of \`${recipe}\` (${(bytes / 1_000_000).toFixed(0)} MB), nothing of it there, packages fetched`,
+        target: '',
+        measured: ms(cold.p50),
+        range: span(cold, ms),
+      },
+      { what: 'the same with one file changed, over that', target: '', measured: times(changed.p50), range: span(changed, times) },
+      {
+        what: 'the same unchanged, over that',
+        target: '',
+        measured: `${found.p50.toFixed(4)}×`,
+        range: span(found, (v) => `${v.toFixed(4)}×`),
+      },
     ];
   });
 

@@ -17,7 +17,9 @@ export const rootfsRecordSchema = z.strictObject({
   from: z.string(),
   /** of Debian, by name; null where there is no dpkg */
   packages: z.record(z.string(), z.string()).nullable(),
+  /** the path of PID 1, and what that is */
   init: z.string(),
+  initIs: goldenManifestSchema.shape.init.unwrap(),
   agent: z.boolean(),
   ports: goldenManifestSchema.shape.ports,
   bootArgs: z.strictObject({ add: z.array(z.string()), replace: z.array(z.string()), remove: z.array(z.string()) }),

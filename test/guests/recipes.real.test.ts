@@ -46,6 +46,7 @@ describe.skipIf(reason !== undefined)('container images as guests', () => {
       name: 'web',
       version: 1,
       agent: true,
+      init: 'other',
       bootArgs: expect.arrayContaining(['init=/linstock/linstock-init']) as string[],
     });
     const { vm, boot } = await here.it.verified({ golden: 'web' });
@@ -83,6 +84,7 @@ describe.skipIf(reasonNotAll !== undefined)('base and desktop', { timeout: 2 * B
     ['desktop', 'port.6080'],
   ])('%s is built, boots and is proved', async (named, port) => {
     const { golden } = await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named });
+    expect(golden.init).toBe('systemd');
     expect(await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named })).toMatchObject({
       built: false,
       golden: { digest: golden.digest },

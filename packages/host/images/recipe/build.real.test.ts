@@ -86,7 +86,7 @@ describe.skipIf(reason !== undefined)('recipes', () => {
     const first = await build(content);
     expect(first).toMatchObject({
       built: true,
-      rootfs: { name: 'small', from: 'scratch', packages: null, init: '/bin/busybox', agent: false },
+      rootfs: { name: 'small', from: 'scratch', packages: null, init: '/bin/busybox', initIs: 'other', agent: false },
     });
     expect(await build(content)).toMatchObject({ built: false, steps: [], rootfs: { createdAt: first.rootfs.createdAt } });
     const again = await build(content, { use: 'fresh' });
@@ -100,6 +100,7 @@ describe.skipIf(reason !== undefined)('recipes', () => {
     expect(await ask(first.rootfs, 'stat /bin/sh')).toContain('Fast link dest: "busybox"');
     expect(await ask(first.rootfs, 'ls -p /')).toMatch(/\/tmp\//);
     await rm(store.blobPath(first.rootfs.rootfs.blob));
+    expect((await new RootfsShelf(store).all()).map((one) => one.digest)).toEqual([other.rootfs.digest]);
     expect(await build(content)).toMatchObject({ built: true, rootfs: { rootfs: first.rootfs.rootfs } }); // a damaged image is made again
   });
 

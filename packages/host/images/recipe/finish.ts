@@ -13,8 +13,11 @@ export const AGENT_UNIT = 'linstock-agent.service';
 /** `unit`: how systemd starts the agent. */
 export type Programs = { agent: Buffer | null; unit: string; init: Buffer | null };
 
-/** The path of what becomes PID 1. `config`: of the container image that the tree was made from. */
-export async function finish(tree: Tree, loaded: LoadedRecipe, programs: Programs, config: ImageConfig | undefined): Promise<string> {
+export type Init = { path: string; is: 'systemd' | 'other' };
+const SYSTEMD = ['usr/lib/systemd/systemd', 'lib/systemd/systemd'];
+
+/** What becomes PID 1. `config`: of the container image that the tree was made from. */
+export async function finish(tree: Tree, loaded: LoadedRecipe, programs: Programs, config: ImageConfig | undefined): Promise<Init> {
   if (loaded.init === 'linstock') {
     if (programs.init === null) throw new Error('an image with our init was built without it');
     if (config === undefined)
@@ -29,11 +32,11 @@ export async function finish(tree: Tree, loaded: LoadedRecipe, programs: Program
     tree.put(`${LINSTOCK_FOLDER}/start.json`, fileNode(`${JSON.stringify(start, null, 2)}\n`));
     if (programs.agent !== null) tree.put(`${LINSTOCK_FOLDER}/agent`, fileNode(programs.agent, 0o755));
     addWhatRuntimesAdd(tree, start.cwd, start);
-    return INIT_PATH;
+    return { path: INIT_PATH, is: 'other' };
   }
   if (programs.agent !== null) {
     tree.put('usr/sbin/linstock-agent', fileNode(programs.agent, 0o755));
-    if (['usr/lib/systemd/systemd', 'lib/systemd/systemd'].some((path) => tree.seen(path) !== undefined)) {
+    if (SYSTEMD.some((path) => tree.seen(path) !== undefined)) {
       tree.put(`etc/systemd/system/${AGENT_UNIT}`, fileNode(programs.unit));
       await enableUnit(tree, AGENT_UNIT);
     }
@@ -44,5 +47,5 @@ export async function finish(tree: Tree, loaded: LoadedRecipe, programs: Program
     throw imageFault(
       `The tree of ${loaded.name} has no program ${loaded.init}, so nothing could be PID 1. Add one (in Debian the package systemd-sysv), or name another with "init".`,
     );
-  return loaded.init;
+  return { path: loaded.init, is: SYSTEMD.some((path) => tree.seen(path) === init) ? 'systemd' : 'other' };
 }

@@ -61,6 +61,7 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
         userspaceArgs: userspaceArgsFor(kernel),
         ports: rootfs.ports,
         agent: rootfs.agent,
+        init: rootfs.initIs,
         madeWith: { ...rootfs.madeWith, ...local, ...key },
       },
       scratch,

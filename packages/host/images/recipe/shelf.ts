@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { rootfsRecordSchema } from '@linstock/contract';
 import type { RootfsRecord } from '@linstock/contract';
-import { ensureFolder, listFolder, readTextIfThere, writeDurably } from '../../tools/files.ts';
+import { ensureFolder, isThere, listFolder, readTextIfThere, writeDurably } from '../../tools/files.ts';
 import type { ImageStore } from '../store.ts';
 
 export class RootfsShelf {
@@ -11,10 +11,12 @@ export class RootfsShelf {
     this.#store = store;
   }
 
-  /** Newest first. */
+  /** Those whose image is there, newest first: it goes with the last golden version of it. */
   async all(): Promise<RootfsRecord[]> {
-    const names = await listFolder(this.#folder());
-    return (await Promise.all(names.map((name) => this.#named(name)))).flat().toSorted((a, b) => b.createdAt - a.createdAt);
+    const there: RootfsRecord[] = [];
+    for (const name of await listFolder(this.#folder()))
+      for (const record of await this.#named(name)) if (await isThere(this.#store.blobPath(record.rootfs.blob))) there.push(record);
+    return there.toSorted((a, b) => b.createdAt - a.createdAt);
   }
 
   /** The newest that was made with these, and whose image is whole. */
