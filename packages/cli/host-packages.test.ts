@@ -19,7 +19,7 @@ test.each<[string, Parameters<typeof look>[0], string[]]>([
   ['no QEMU', { lacks: ['qemu-system-x86_64'] }, ['qemu-system-x86']],
   ['no go', { lacks: ['go'] }, ['golang-go']],
   ['a busybox that needs a loader', { busyboxIsStatic: false }, ['busybox-static']],
-  ['one tool of a package is enough to miss it', { lacks: ['debugfs'] }, ['e2fsprogs']],
+  ['nothing to check images with', { lacks: ['e2fsck'] }, ['e2fsprogs']],
   ['root needs no fakeroot', { lacks: ['fakeroot'] }, []],
   ['an ordinary user does', { lacks: ['fakeroot'], root: false }, ['fakeroot']],
   ['network tools are of no use to an ordinary user', { lacks: ['nft', 'ip', 'arping', 'ping'], root: false }, []],

@@ -21,8 +21,8 @@ export const hostPackages: readonly HostPackage[] = [
   { package: 'golang-go', tools: ['go'], reason: 'compiles the guest agent', who: 'all', indispensable: true },
   {
     package: 'e2fsprogs',
-    tools: ['mke2fs', 'e2fsck', 'debugfs'],
-    reason: 'makes and checks root filesystems',
+    tools: ['e2fsck'],
+    reason: 'checks root file systems',
     who: 'all',
     indispensable: true,
   },

@@ -157,7 +157,7 @@ describe.skipIf(reason !== undefined)('goldens from files, disks', () => {
     ['half an image', { rootfsPath: 'cut.ext4' }, 'rootfs-cut-short', /needs 8388608 bytes and the file has 3000000/],
     ['no init', { rootfsPath: 'no-init.ext4' }, 'no-init', /has no \/sbin\/init/],
     ['an init that is not executable', { rootfsPath: 'not-executable.ext4' }, 'no-init', /not executable/],
-    ['an init that is a folder', { rootfsPath: 'folder-init.ext4' }, 'no-init', /is a directory/],
+    ['an init that is a folder', { rootfsPath: 'folder-init.ext4' }, 'no-init', /is a folder/],
     ['an init that leads nowhere', { rootfsPath: 'dangling.ext4' }, 'no-init', /a link to \/nowhere/],
     ['an init that leads in circles', { rootfsPath: 'loop.ext4' }, 'no-init', /round in circles/],
     ['a named init that is not there', { init: '/bin/other' }, 'no-init', /has no \/bin\/other/],

@@ -108,7 +108,7 @@ export async function lookAtGolden(request: AddGoldenRequest): Promise<LookedAt 
 async function lookAtInit(request: AddGoldenRequest): Promise<{ ok: true; is: GoldenManifest['init'] } | ImageRefusal> {
   const { kernel } = parseCommandLine((request.bootArgs ?? STANDARD_BOOT_ARGS).join(' '));
   if (request.initrdPath !== undefined && lastValue(kernel, 'root') === null) return { ok: true, is: undefined };
-  const seen = await checkInit(request.rootfsPath, request.init ?? (lastValue(kernel, 'init') || '/sbin/init'), request.signal);
+  const seen = await checkInit(request.rootfsPath, request.init ?? (lastValue(kernel, 'init') || '/sbin/init'));
   return seen.ok ? { ok: true, is: seen.program.endsWith('/systemd') ? 'systemd' : 'other' } : seen;
 }
 

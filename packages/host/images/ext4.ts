@@ -1,7 +1,7 @@
 /** ext4 images: made from a list of files, and looked at before one is taken. */
 import { open } from 'node:fs/promises';
 import { EXT_MAGIC_OFFSET, MAGIC_BYTES, kindOf, looks } from '@linstock/core';
-import { describeFailure, exec, succeeded } from '../tools/exec.ts';
+import { openTree } from '../rootfs/open-tree.ts';
 import { writeExt4 } from './ext4-image/write.ts';
 import { refusal } from './refusal.ts';
 import type { ImageRefusal } from './refusal.ts';
@@ -20,7 +20,6 @@ export type Ext4Plan = {
   entries: readonly TreeEntry[];
 };
 
-const TOOL_TIMEOUT_MS = 120_000;
 /** For a guest to write in. */
 const FREE_BYTES = 4 * 1024 * 1024;
 
@@ -78,50 +77,29 @@ export function judgeSuperblock(
   return { ok: true, bytes: fileBytes, virtualBytes };
 }
 
-/** What `debugfs stat` prints of an inode, as far as it matters here; undefined when there is no such file. Pure. */
-export function parseDebugfsStat(text: string): { type: string; mode: number; link: string | null } | undefined {
-  const match = /^Inode: \d+\s+Type: (\S.*?)\s+Mode:\s+(\d+)/m.exec(text);
-  if (match?.[1] === undefined || match[2] === undefined) return undefined;
-  return { type: match[1], mode: Number.parseInt(match[2], 8), link: /^Fast link dest: "(.*)"$/m.exec(text)?.[1] ?? null };
-}
-
-/** Where a link leads, both inside the image. Pure. */
-export function linkTarget(from: string, link: string): string {
-  const parts = link.startsWith('/') ? [] : from.split('/').slice(0, -1);
-  for (const part of link.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part === '..') parts.pop();
-    else parts.push(part);
-  }
-  return `/${parts.filter((part) => part !== '').join('/')}`;
-}
-
-const MAX_LINKS = 16;
-
 /** Whether `init` is an executable file in the image, links followed; `program` is where they lead. */
-export async function checkInit(image: string, init: string, signal?: AbortSignal): Promise<{ ok: true; program: string } | ImageRefusal> {
+export async function checkInit(image: string, init: string): Promise<{ ok: true; program: string } | ImageRefusal> {
   const remedy = 'Put an init there, or name another with init=.';
   if (!/^\/[\x21\x23-\x7e]*$/.test(init))
     return refusal('no-init', `init=${JSON.stringify(init)} is not an absolute path without spaces. Give one such as /sbin/init.`);
-  let path = init;
-  for (let hop = 0; hop <= MAX_LINKS; hop++) {
-    const result = await exec(['debugfs', '-R', `stat "${path}"`, image], {
-      timeoutMs: TOOL_TIMEOUT_MS,
-      signal,
-    });
-    if (result.aborted) signal?.throwIfAborted();
-    if (result.spawnError === 'ENOENT') return refusal('tool-missing', 'debugfs is not installed: install the package e2fsprogs.');
-    if (!succeeded(result)) return refusal('tool-failed', describeFailure(result));
-    const facts = parseDebugfsStat(result.stdout);
-    const via = path === init ? '' : ` (a link to ${path})`;
-    if (facts === undefined) return refusal('no-init', `${image} has no ${init}${via}: no program could be PID 1. ${remedy}`);
-    if (facts.type === 'symlink' && facts.link !== null) {
-      path = linkTarget(path, facts.link);
-      continue;
-    }
-    if (facts.type !== 'regular') return refusal('no-init', `${init}${via} in ${image} is a ${facts.type}, not a program. ${remedy}`);
-    if ((facts.mode & 0o111) === 0) return refusal('no-init', `${init}${via} in ${image} is not executable. Give it mode 755.`);
-    return { ok: true, program: path };
-  }
-  return refusal('no-init', `${init} in ${image} is a link that leads round in circles. ${remedy}`);
+  const opened = await openTree(image);
+  if (!opened.ok) return opened;
+  await using inside = opened;
+  const named = await inside.tree.lstat(init);
+  const seen = await inside.tree.stat(init);
+  if (seen.is === 'unreadable')
+    return refusal('not-ext4', `${init} in ${image} cannot be looked at: ${seen.why}. Check the image with e2fsck, or make it again.`);
+  const via = named.is === 'there' && named.node.kind === 'symlink' ? ` (a link to ${seen.path})` : '';
+  if (seen.is === 'absent')
+    return seen.loop
+      ? refusal('no-init', `${init} in ${image} is a link that leads round in circles. ${remedy}`)
+      : refusal('no-init', `${image} has no ${init}${via}: no program could be PID 1. ${remedy}`);
+  const { kind, mode } = seen.node;
+  if (kind !== 'file')
+    return refusal(
+      'no-init',
+      `${init}${via} in ${image} is ${kind === 'other' ? 'a pipe or a socket' : `a ${kind}`}, not a program. ${remedy}`,
+    );
+  if ((mode & 0o111) === 0) return refusal('no-init', `${init}${via} in ${image} is not executable. Give it mode 755.`);
+  return { ok: true, program: seen.path };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { parsePackageRecord } from './distribution-package.ts';
-import { judgeSuperblock, parseDebugfsStat } from './ext4.ts';
+import { judgeSuperblock } from './ext4.ts';
 import { parseOsRelease } from './kernel-package.ts';
 import { parseManifest } from './manifest.ts';
 import { dependsOf, parseModulesBuiltin, parseModulesDep } from './modules.ts';
@@ -17,7 +17,6 @@ test('arbitrary text never breaks the text parsers', () => {
       parseModulesBuiltin(text);
       parseOsRelease(text);
       parsePackageRecord(text);
-      parseDebugfsStat(text);
       parseManifest(text);
     }),
   );
