@@ -13,6 +13,8 @@ export type KernelGiven = {
   release: string;
   /** what is known of its options, without CONFIG_; empty: nothing is */
   config: Readonly<Record<string, 'y' | 'm' | 'n'>>;
+  /** modules that its initrd brings, as the kernel names them */
+  initrdModules?: readonly string[];
 };
 
 export type LintContext = {

@@ -37,7 +37,7 @@ function contextOf(golden: GoldenManifest): LintContext {
   return lintContextOf({
     commandLine: golden.bootArgs.join(' '),
     ip: null,
-    kernel: { release: golden.kernel.release, config: golden.kernel.config },
+    kernel: { release: golden.kernel.release, config: golden.kernel.config, initrdModules: golden.initrd?.modules ?? [] },
     ports: golden.ports.map(({ port }) => port),
   });
 }

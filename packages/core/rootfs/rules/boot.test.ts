@@ -207,6 +207,10 @@ table(
     },
     { name: 'modules of the kernel', pieces: modules('6.1.0'), given: kernel('6.1.0', { VIRTIO_NET: 'm' }) },
     { name: 'a kernel with everything built in and no modules', given: kernel('6.1.0', { VIRTIO_NET: 'y', VIRTIO_BLK: 'y' }) },
+    {
+      name: 'a kernel whose initrd brings the modules',
+      given: { kernel: { release: '6.1.0', config: { VIRTIO_NET: 'm', VIRTIO_BLK: 'm' }, initrdModules: ['virtio_blk', 'virtio_net'] } },
+    },
     { name: 'a kernel of which nothing is known', given: kernel('6.1.0') },
     { name: 'a big disk with little of it free', given: { fileSystem: { bytes: 1e12, freeBytes: 1e10 } } },
     { name: 'no serial console asked for', pieces: withoutUdev, given: { commandLine: 'root=/dev/vda net.ifnames=0' } },

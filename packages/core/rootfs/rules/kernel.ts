@@ -33,7 +33,7 @@ export const kernelRules: readonly Rule[] = [
       kernel === null || modules.some(({ release, count }) => release === kernel.release && count > 0)
         ? []
         : Object.entries(NEEDED)
-            .filter(([option]) => kernel.config[option] === 'm')
+            .filter(([option]) => kernel.config[option] === 'm' && kernel.initrdModules?.includes(option.toLowerCase()) !== true)
             .map(([option, what]) => ({
               path: `/lib/modules/${kernel.release}`,
               what: `The kernel has ${what} as a module (CONFIG_${option}=m), and there are no modules of it here: an initrd must bring it.`,
