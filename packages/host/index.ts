@@ -5,6 +5,8 @@ export { exportGolden, importGoldenFile } from './images/golden-file.ts';
 export { ensureDisk } from './images/disk.ts';
 export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
+export { keepKernel, type KeptKernel } from './kernels/keep.ts';
+export { KernelShelf } from './kernels/shelf.ts';
 export { lintRootfs, lintRootfsFile, type LintRequest, type RootfsLint } from './rootfs/lint.ts';
 export { Vmms } from './vmms.ts';
 export { BridgeNetworks } from './network/network.ts';

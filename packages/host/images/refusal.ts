@@ -63,3 +63,8 @@ export function faultOfRefusal(refused: ImageRefusal, folder: string): FaultErro
       return new FaultError('image-refused', { say: refused.say });
   }
 }
+
+/** The same as one thing to throw, for work that is many calls deep. */
+export function imageFault(say: string, cause?: unknown): FaultError {
+  return new FaultError('image-refused', { say }, { cause });
+}
