@@ -19,6 +19,7 @@ import { goldenShow } from './commands/golden/show.ts';
 import { goldenVerify } from './commands/golden/verify.ts';
 import { health } from './commands/health.ts';
 import { hostShow } from './commands/host/show.ts';
+import { kernelBuild } from './commands/kernel/build.ts';
 import { kernelCheck } from './commands/kernel/check.ts';
 import { kernelDelete } from './commands/kernel/delete.ts';
 import { kernelDiff } from './commands/kernel/diff.ts';
@@ -78,6 +79,7 @@ export const commands: readonly Command[] = [
   goldenExport,
   goldenImport,
   rootfsLint,
+  kernelBuild,
   kernelImport,
   kernelList,
   kernelDelete,

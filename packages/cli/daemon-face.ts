@@ -51,7 +51,7 @@ export function loadKernels(): Promise<typeof kernels> {
 }
 
 /** What the `kernel` commands use that keep kernels. */
-export type KernelStoreFace = Pick<typeof daemon, 'importKernel' | 'listKernels' | 'deleteKernel' | 'findKernel'>;
+export type KernelStoreFace = Pick<typeof daemon, 'buildKernelHere' | 'importKernel' | 'listKernels' | 'deleteKernel' | 'findKernel'>;
 
 export function loadKernelStore(): Promise<KernelStoreFace> {
   return import('@linstock/daemon');

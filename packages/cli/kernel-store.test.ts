@@ -58,9 +58,28 @@ test('a name of neither a file nor a kernel is a file that is not there; to look
 });
 
 test('kernels are those of this host: --url is refused', async () => {
-  for (const words of [['import', kernel], ['list'], ['delete', 'mine']])
+  for (const words of [['import', kernel], ['list'], ['delete', 'mine'], ['build', '6.1']])
     expect(await cli('kernel', ...words, '--url', 'http://127.0.0.1:1')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('without --url'),
     });
+});
+
+test('a build that cannot be meant is refused before anything is fetched', async () => {
+  const fragment = join(folder, 'mine.config');
+  await writeFile(fragment, 'CONFIG_XFS_FS=yes\n');
+  expect(await cli('kernel', 'build', '6.1', '--jobs', '0')).toMatchObject({ code: 2, stderr: expect.stringContaining('--jobs 0') });
+  expect(await cli('kernel', 'build', 'newest')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('such as 6.1 or 6.12, not from "newest"'),
+  });
+  expect(await cli('kernel', 'build', '6.1', '--fragment', fragment)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('mine.config, line 1'),
+  });
+  expect(await cli('kernel', 'build', '6.1', '--fragment', join(folder, 'none'))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('There is no file'),
+  });
+  expect(await readdir(join(state))).not.toContain('kernel-builds');
 });

@@ -45,7 +45,7 @@ function imagesOf(stateFolder: string): ImageStore {
   return new ImageStore({ folder: new Paths(stateFolder).images, now: clock.now });
 }
 
-async function openImages(stateFolder: string): Promise<ImageStore> {
+export async function openImages(stateFolder: string): Promise<ImageStore> {
   process.umask(0o077); // what is made here is for its owner only
   const { paths } = await openInstallation(stateFolder, clock.now());
   const images = imagesOf(paths.state);

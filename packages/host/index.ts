@@ -5,6 +5,7 @@ export { exportGolden, importGoldenFile } from './images/golden-file.ts';
 export { ensureDisk } from './images/disk.ts';
 export { addGolden, lookAtGolden, type AddGoldenRequest, type LookedAt } from './images/add-golden.ts';
 export { faultOfRefusal } from './images/refusal.ts';
+export { buildKernel, readFragmentFile, type BuiltKernel } from './kernels/build/build.ts';
 export { keepKernel, type KeptKernel } from './kernels/keep.ts';
 export { KernelShelf } from './kernels/shelf.ts';
 export { lintRootfs, lintRootfsFile, type LintRequest, type RootfsLint } from './rootfs/lint.ts';
