@@ -1,4 +1,5 @@
 /** Kernels in the image store, in the process of whoever asks: a controller that runs meanwhile finds them there. */
+import { access, constants } from 'node:fs/promises';
 import { FaultError, type KernelRecord } from '@linstock/contract';
 import { ImageStore, isThere, keepKernel, KernelShelf, Paths, type KeptKernel } from '@linstock/host';
 import { clock } from './clock.ts';
@@ -21,12 +22,12 @@ export async function importKernel(o: ImportKernelOptions): Promise<KeptKernel> 
 }
 
 /** To look is not to make: a folder without images has no kernels. */
-export function listKernels(stateFolder: string): Promise<{ items: KernelRecord[]; damaged: string[] }> {
-  return new KernelShelf(imagesOf(stateFolder)).all();
+export async function listKernels(stateFolder: string): Promise<{ items: KernelRecord[]; damaged: string[] }> {
+  return new KernelShelf(await allowed(imagesOf(stateFolder), constants.R_OK)).all();
 }
 
 export async function deleteKernel(stateFolder: string, named: string): ReturnType<KernelShelf['delete']> {
-  const images = imagesOf(stateFolder);
+  const images = await allowed(imagesOf(stateFolder), constants.W_OK);
   if (await isThere(images.folder)) await images.open();
   else throw new FaultError('image-refused', { say: `There is no kernel ${named}: ${images.folder} is not there.` });
   return new KernelShelf(images).delete(named);
@@ -34,11 +35,27 @@ export async function deleteKernel(stateFolder: string, named: string): ReturnTy
 
 /** The files of a kernel of the store, by its name; null when there is none of that name. */
 export async function findKernel(stateFolder: string, named: string): Promise<{ path: string; configPath: string | undefined } | null> {
-  const images = imagesOf(stateFolder);
+  const images = await allowed(imagesOf(stateFolder), constants.R_OK);
   const record = await new KernelShelf(images).find(named);
   if (record === undefined) return null;
   const { kernel, config } = record;
   return { path: images.blobPath(kernel.blob), configPath: config?.by === 'config-file' ? images.blobPath(config.blob) : undefined };
+}
+
+/** A folder that is not there is refused by nobody. */
+async function allowed(images: ImageStore, mode: number): Promise<ImageStore> {
+  try {
+    await access(images.folder, mode);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+      throw new FaultError(
+        'host-lacks-permission',
+        { what: `using the images in ${images.folder}`, hint: 'be the user whom the controller runs as' },
+        { cause },
+      );
+  }
+  return images;
 }
 
 function imagesOf(stateFolder: string): ImageStore {
@@ -48,7 +65,7 @@ function imagesOf(stateFolder: string): ImageStore {
 export async function openImages(stateFolder: string): Promise<ImageStore> {
   process.umask(0o077); // what is made here is for its owner only
   const { paths } = await openInstallation(stateFolder, clock.now());
-  const images = imagesOf(paths.state);
+  const images = await allowed(imagesOf(paths.state), constants.W_OK);
   await images.open();
   return images;
 }

@@ -51,7 +51,7 @@ export async function keepKernel(store: ImageStore, request: KeepKernelRequest):
       if (!isPackage)
         return keep(
           store,
-          { ...request, believed: request.configPath },
+          { ...request, believed: request.from === undefined ? request.configPath : undefined },
           { from: request.from ?? { is: 'file', file: basename(request.path) }, modulesFolder: null },
           scratch,
         );
@@ -111,11 +111,8 @@ async function keep(
   progress?.({ name: `keep Linux ${kernel.banner.release}` });
   const modules = modulesFolder === null ? null : await store.adoptBlob(await packedModules(modulesFolder, scratch, signal), signal);
   const kernelBlob = await adopt('vmlinux', vmlinux);
-  const text = await configTextOf(facts, vmlinux, evidence.proper?.hits.get(CONFIG_MARK)?.[0]);
-  const config =
-    text === null || facts.config.by === 'none'
-      ? null
-      : { ...(await adopt('config', text)), by: facts.config.by, file: facts.config.file === null ? null : basename(facts.config.file) };
+  const known = await configOf(facts, vmlinux, evidence.proper?.hits.get(CONFIG_MARK)?.[0], from.is === 'build' ? configPath : undefined);
+  const config = known === null ? null : { ...(await adopt('config', known.text)), by: known.by, file: known.file };
   const kept = await new KernelShelf(store).put(
     {
       name,
@@ -136,11 +133,23 @@ async function keep(
   return { ...kept, refused: facts.config.refused };
 }
 
-async function configTextOf({ config }: Pick<KernelReport, 'config'>, vmlinux: Buffer, markAt: number | undefined): Promise<string | null> {
-  if (config.by === 'ikconfig') return markAt === undefined ? null : embeddedConfigText(vmlinux, markAt);
-  if (config.file === null) return null;
-  const bytes = await readFile(config.file);
-  return (await unzippedText(bytes)) ?? bytes.toString('latin1');
+type KnownConfig = { text: string; by: 'ikconfig' | 'config-file'; file: string | null };
+
+/** `built`: what it was just built with; nothing needs to speak for that. */
+async function configOf(
+  { config }: Pick<KernelReport, 'config'>,
+  vmlinux: Buffer,
+  markAt: number | undefined,
+  built: string | undefined,
+): Promise<KnownConfig | null> {
+  if (config.by === 'ikconfig') {
+    const text = markAt === undefined ? null : await embeddedConfigText(vmlinux, markAt);
+    return text === null ? null : { text, by: 'ikconfig', file: null };
+  }
+  const file = config.file ?? built;
+  if (file === undefined) return null;
+  const bytes = await readFile(file);
+  return { text: (await unzippedText(bytes)) ?? bytes.toString('latin1'), by: 'config-file', file: basename(file) };
 }
 
 function nameOrThrow(name: string): void {

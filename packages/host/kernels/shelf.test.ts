@@ -84,6 +84,26 @@ test('a configuration beside it is kept, one that is given must be its own', asy
   );
 });
 
+test('the configuration of a build is kept whatever the kernel shows of itself', async () => {
+  const path = await file('vmlinux', elfSample());
+  const from = {
+    is: 'build',
+    source: { package: 'linux-source-6.1', version: '6.1.99-1' },
+    fragments: [],
+    recipe: sha256('recipe'),
+    compiler: 'gcc',
+    linker: 'ld',
+    unmet: [],
+  } as const;
+  const strange = CONFIG.replace('CONFIG_SMP=y\n', '');
+  const { record } = await keepKernel(store, {
+    path,
+    configPath: await file('.config', strange),
+    from: { ...from, fragments: [], unmet: [] },
+  });
+  expect(record).toMatchObject({ from, config: { blob: sha256(strange), by: 'config-file', file: '.config' } });
+});
+
 test.each<[string, string | Buffer, Partial<Parameters<typeof keepKernel>[1]>, RegExp]>([
   ['text', 'hello', {}, /is not a kernel|looks like|it is/],
   ['nothing', '', {}, /an empty file/],

@@ -67,13 +67,10 @@ export function lastErrors(log: string): string[] {
 }
 
 function cleaned(line: string): string {
-  return (
-    line
-      .slice(0, MAX_LINE)
-      // eslint-disable-next-line no-control-regex
-      .replaceAll(/\u001B\[[0-9;?]*[A-Za-z]/g, '')
-      .replaceAll(/[^\x20-\x7e\u00a0-\uffff]/g, ' ')
-      .trim()
-      .slice(0, MAX_ERROR_CHARS)
-  );
+  return line
+    .slice(0, MAX_LINE)
+    .replaceAll(/\u001B\[[0-9;?]*[A-Za-z]/g, '')
+    .replaceAll(/[^\x20-\x7e\u00a0-\uffff]/g, ' ')
+    .trim()
+    .slice(0, MAX_ERROR_CHARS);
 }
