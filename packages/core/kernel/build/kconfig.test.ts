@@ -92,7 +92,7 @@ config HZ_250
 endchoice
 config NR_CPUS
 	int "CPUs" if SMP
-	range 2 512
+	range 2 MOST_CPUS
 	default "64" # as many as there are
 config SMP
 	bool "More than one"
@@ -132,7 +132,7 @@ test('options are found through sourced files, with all that is around them', ()
   expect(kconfig.definitions.get('PACKET')?.map(({ depends }) => depends.map(wordsOf))).toEqual([['NET'], ['FAR && WIDE']]);
   expect(kconfig.selectors.get('SWIOTLB')).toEqual([{ by: 'X86_64', when: null }]);
   expect(kconfig.choices).toEqual([['HZ_100', 'HZ_250']]);
-  expect(kconfig.definitions.get('NR_CPUS')?.[0]).toMatchObject({ type: 'int', range: '2 512' });
+  expect(kconfig.definitions.get('NR_CPUS')?.[0]).toMatchObject({ type: 'int', range: '2 MOST_CPUS' });
 });
 
 const BASE = 'CONFIG_X86_64=y\nCONFIG_SWIOTLB=y\nCONFIG_SMP=y\nCONFIG_NET=y\nCONFIG_HZ_100=y\nCONFIG_NR_CPUS=64\nCONFIG_NAME="a"\n';
@@ -155,7 +155,8 @@ test.each<[asked: string, config: string, by: string, why: string | RegExp]>([
   ['CONFIG_EXPERTS=y', BASE, 'hidden', 'nobody is asked about it unless EXPERT; its default decides'],
   ['CONFIG_HZ_250=y', BASE, 'choice', 'of its choice HZ_100 is on, and only one can be'],
   ['CONFIG_HZ_100=n', BASE, 'choice', /one of its choice must be on/],
-  ['CONFIG_NR_CPUS=1024', BASE, 'range', 'it must be in the range 2 512'],
+  ['CONFIG_NR_CPUS=1024', `${BASE}CONFIG_MOST_CPUS=512\n`, 'range', 'it must be in the range 2 512'],
+  ['CONFIG_NR_CPUS=1024', BASE, 'range', 'it must be in the range 2 MOST_CPUS'],
   ['CONFIG_NR_CPUS=8', 'CONFIG_X86_64=y\n', 'hidden', 'nobody is asked about it unless SMP; its default decides'],
   ['CONFIG_NAME="b"', BASE, 'unknown', /another value/],
   ['CONFIG_HELPFUL=y', BASE, 'unknown', /why it was left out/],

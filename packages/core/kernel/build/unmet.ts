@@ -44,7 +44,8 @@ function reasonOf(option: string, asked: string, got: string | null, config: Ker
     if (off !== null) return off;
   }
   const range = definitions.find((one) => one.range !== null)?.range;
-  if (range !== undefined && range !== null && !isOn) return { by: 'range', why: `it must be in the range ${range}` };
+  if (range !== undefined && range !== null && !isOn)
+    return { by: 'range', why: `it must be in the range ${range.replaceAll(/[A-Z]\w*/g, (name) => setting(name) ?? name)}` };
   if (asked === 'm' || asked === 'y')
     return { by: 'unknown', why: 'nothing in the Kconfig files that was understood here says why it was left out' };
   return { by: 'unknown', why: 'Kconfig gave it another value, and why was not understood here' };

@@ -111,8 +111,16 @@ describe.skipIf(reason !== undefined)('a small kernel', () => {
     expect(second.record.from).toEqual(first.record.from);
   });
 
-  test('the same once more is found, not built', async () => {
+  test('the same once more is found, not built, under another name, too', async () => {
     expect(await build('one')).toMatchObject({ built: false, record: first.record, unmet: first.unmet });
+    const { record, built } = await build('one', { name: 'other' });
+    expect([built, record.name, record.version, record.kernel, record.from]).toEqual([
+      false,
+      'other',
+      1,
+      first.record.kernel,
+      first.record.from,
+    ]);
   });
 });
 
