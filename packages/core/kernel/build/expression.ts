@@ -5,7 +5,7 @@
 
 export type Expression =
   | { is: 'symbol'; name: string }
-  | { is: 'text'; text: string }
+  | { is: 'text'; quoted: string }
   | { is: 'unknown'; text: string }
   | { is: 'not'; of: Expression }
   | { is: 'and' | 'or'; parts: readonly [Expression, Expression] }
@@ -33,6 +33,9 @@ export function parseExpression(text: string): Expression {
   const expression = parser.or(0);
   return expression === null || !parser.done ? strange : expression;
 }
+
+/** How a name, a number, a text or a question to a program begins. */
+const OPERAND = /^(?:[A-Za-z0-9_./"'-]|\$\()/;
 
 class Parser {
   readonly #tokens: readonly string[];
@@ -66,15 +69,15 @@ class Parser {
       const inner = this.or(depth + 1);
       return this.#tokens[this.#at++] === ')' ? inner : null;
     }
-    if (/^[)=<>&|]/.test(token)) return null;
+    if (!OPERAND.test(token)) return null;
     const how = this.#tokens[this.#at];
     if (how !== undefined && /^(?:!?=|[<>]=?)$/.test(how)) {
       this.#at++;
       const right = this.#tokens[this.#at++];
-      return right === undefined ? null : { is: 'compare', how, left: token, right };
+      return right === undefined || !OPERAND.test(right) ? null : { is: 'compare', how, left: token, right };
     }
     if (token.startsWith('$(')) return { is: 'unknown', text: token };
-    return /^["']/.test(token) ? { is: 'text', text: token.slice(1, -1) } : { is: 'symbol', name: token };
+    return /^["']/.test(token) ? { is: 'text', quoted: token } : { is: 'symbol', name: token };
   }
 }
 
@@ -87,8 +90,10 @@ export function valueOf(expression: Expression, setting: Setting): Tristate {
   switch (expression.is) {
     case 'symbol':
       return tristateOf(expression.name, setting);
-    case 'text':
-      return expression.text === 'y' || expression.text === 'm' ? expression.text : 'n';
+    case 'text': {
+      const text = expression.quoted.slice(1, -1);
+      return text === 'y' || text === 'm' ? text : 'n';
+    }
     case 'unknown':
       return 'unknown';
     case 'not': {
@@ -165,7 +170,7 @@ export function wordsOf(expression: Expression): string {
     case 'symbol':
       return expression.name;
     case 'text':
-      return `"${expression.text}"`;
+      return expression.quoted;
     case 'unknown':
       return expression.text;
     case 'not':

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readConfigText } from '../config-text.ts';
 import { lackingIn, parseExpression, valueOf, wordsOf } from './expression.ts';
@@ -185,4 +186,64 @@ test('files that source themselves, never end, or are no Kconfig end all the sam
   expect(readKconfig(() => 'if A\n'.repeat(1_000), 'x86').definitions.size).toBe(0);
   expect(readKconfig(() => `config A\n${'\\\n'.repeat(10_000)}`, 'x86').definitions.size).toBe(1);
   expect(readKconfig(() => undefined, 'x86').definitions.size).toBe(0);
+});
+
+const VALUES = new Set(['y', 'm', 'n', 'unknown']);
+test('no text is too strange for an expression, and what is understood is written so that it is understood again', () => {
+  const word = fc.constantFrom('A', 'B', '!', '(', ')', '&&', '||', '=', '!=', '"x"', 'y', '$(cc,-x)', '<', '12', '"');
+  const texts = fc.oneof(
+    fc.string(),
+    fc.array(word, { maxLength: 30 }).map((words) => words.join(' ')),
+  );
+  fc.assert(
+    fc.property(texts, fc.constantFrom('y', 'm', 'n'), (text, a) => {
+      const expression = parseExpression(text);
+      const value = valueOf(expression, settings({ A: a, B: 'y' }));
+      expect(VALUES.has(value)).toBe(true);
+      expect(valueOf(parseExpression(wordsOf(expression)), settings({ A: a, B: 'y' }))).toBe(value);
+      const lacking = lackingIn(expression, settings({ A: a, B: 'y' }), 'y');
+      expect(lacking.length > 0).toBe(value === 'n' || value === 'm');
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('no order of lines is too strange for a Kconfig file', () => {
+  const line = fc.constantFrom(
+    'config A',
+    'config B',
+    'bool "x"',
+    '\tdepends on A',
+    'if A',
+    'endif',
+    'menu "m"',
+    'endmenu',
+    'choice',
+    'endchoice',
+    '\thelp',
+    '\t  config H',
+    'select A if B',
+    'range 1 2',
+    'source "Kconfig"',
+    'comment "c"',
+    'visible if A',
+    'depends on',
+    'if',
+    'config',
+    'prompt "p" if',
+    'default y',
+    '\\',
+    '"',
+    '#',
+  );
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 60 }), (lines) => {
+      const { definitions, choices } = readKconfig(
+        (path) => (path === 'Kconfig' ? lines.filter((one) => !one.startsWith('source')).join('\n') : undefined),
+        'x86',
+      );
+      for (const [name, list] of definitions) expect([name, list.length > 0]).toEqual([expect.stringMatching(/^[ABH]$/), true]);
+      for (const options of choices) for (const option of options) expect(definitions.has(option)).toBe(true);
+    }),
+  );
 });
