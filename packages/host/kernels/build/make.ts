@@ -1,9 +1,12 @@
 /** `make` in a source tree: always in the same surroundings, into a log, ended with everything it started. */
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { barOf, lastErrors, StepCounter } from '@linstock/core/kernel-build';
 import { describeFailure, exec, succeeded } from '../../tools/exec.ts';
 import { sizeIfThere } from '../../tools/files.ts';
+import { pidsBearing } from '../../tools/procs.ts';
+import type { EnvMark } from '../../tools/procs.ts';
 import { imageFault } from '../../images/refusal.ts';
 import type { Progress } from '../../images/store.ts';
 import { BUILD_PATH } from './needs.ts';
@@ -19,6 +22,9 @@ export type Making = {
 /** A whole distribution's configuration on one slow core. */
 const BUILD_TIMEOUT_MS = 12 * 3_600_000;
 const LOOK_MS = 1_000;
+/** What got SIGKILL is gone in milliseconds, unless its disk hangs. */
+const GONE_MS = 10_000;
+const LOOK_GONE_MS = 10;
 const MAX_LOG_PIECE = 4 * 1024 * 1024;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
@@ -41,8 +47,10 @@ export const HOW_MADE = {
 export async function make(o: Making, target: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
   const { tree, log, jobs, signal } = o;
   const result = await exec(await makeArgv(tree, jobs, target, more), { cwd: tree, logFile: log, timeoutMs: BUILD_TIMEOUT_MS, signal });
-  if (result.aborted) signal?.throwIfAborted();
   if (succeeded(result)) return;
+  // make may end before the compilers that it was told to end: whoever is told that it is over may begin again in the same tree.
+  await untilGone(tree);
+  if (result.aborted) signal?.throwIfAborted();
   const errors = lastErrors(await tailOf(log));
   throw imageFault(
     `The kernel could not be built: ${describeFailure({ ...result, argv: ['make'], stderr: '', stdout: '' })} ${errors.length === 0 ? '' : `The log says: ${errors.join(' | ')} `}(all of it: ${log})`,
@@ -55,9 +63,18 @@ export async function make(o: Making, target: string, more: Readonly<Record<stri
  */
 async function makeArgv(tree: string, jobs: number, target: string, more: Readonly<Record<string, string>>): Promise<string[]> {
   const environment = { PATH: BUILD_PATH, ...HOW_MADE.environment, KBUILD_BUILD_TIMESTAMP: await dateOf(tree), ...more };
-  const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const words = [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), markOf(tree)];
   const ending = ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=5', String(BUILD_TIMEOUT_MS / 1_000)];
   return [...ending, 'env', '-i', ...words, 'make', `-j${jobs}`, ...HOW_MADE.variables, target];
+}
+
+function markOf(tree: string): EnvMark {
+  return `LINSTOCK_BUILD=${tree}`;
+}
+
+async function untilGone(tree: string): Promise<void> {
+  for (const until = performance.now() + GONE_MS; pidsBearing(markOf(tree)).length > 0 && performance.now() < until;)
+    await sleep(LOOK_GONE_MS);
 }
 
 /** The date in the banner is that of the sources: the same for everybody who builds them. */
