@@ -36,7 +36,7 @@ describe.skipIf(reason !== undefined)('make', () => {
     expect(log.match(/^KCONFIG_ALLCONFIG=\/x$/gm)).toHaveLength(1);
     expect(log).toMatch(/^x86_64 \[\]$/m);
     const names = new Set([...log.matchAll(/^(\w+)=/gm)].map(([, name]) => name));
-    const own = /^(?:PATH|HOME|LINSTOCK_BUILD|LC_ALL|TZ|KBUILD_.*|KCONFIG_ALLCONFIG|ARCH|LOCALVERSION|MAKE.*|MFLAGS|PWD|SHLVL|_|OLDPWD)$/;
+    const own = /^(?:PATH|HOME|LC_ALL|TZ|KBUILD_.*|KCONFIG_ALLCONFIG|ARCH|LOCALVERSION|MAKE.*|MFLAGS|PWD|SHLVL|_|OLDPWD)$/;
     expect([...names].filter((name) => !own.test(name ?? ''))).toEqual([]);
   });
 

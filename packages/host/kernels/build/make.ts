@@ -1,12 +1,11 @@
 /** `make` in a source tree: always in the same surroundings, into a log, ended with everything it started. */
-import { open, stat } from 'node:fs/promises';
+import { open, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { barOf, lastErrors, StepCounter } from '@linstock/core/kernel-build';
 import { describeFailure, exec, succeeded } from '../../tools/exec.ts';
 import { sizeIfThere } from '../../tools/files.ts';
-import { pidsBearing } from '../../tools/procs.ts';
-import type { EnvMark } from '../../tools/procs.ts';
+import { allPids } from '../../tools/procs.ts';
 import { imageFault } from '../../images/refusal.ts';
 import type { Progress } from '../../images/store.ts';
 import { BUILD_PATH } from './needs.ts';
@@ -63,18 +62,23 @@ export async function make(o: Making, target: string, more: Readonly<Record<stri
  */
 async function makeArgv(tree: string, jobs: number, target: string, more: Readonly<Record<string, string>>): Promise<string[]> {
   const environment = { PATH: BUILD_PATH, ...HOW_MADE.environment, KBUILD_BUILD_TIMESTAMP: await dateOf(tree), ...more };
-  const words = [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), markOf(tree)];
+  const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const ending = ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=5', String(BUILD_TIMEOUT_MS / 1_000)];
   return [...ending, 'env', '-i', ...words, 'make', `-j${jobs}`, ...HOW_MADE.variables, target];
 }
 
-function markOf(tree: string): EnvMark {
-  return `LINSTOCK_BUILD=${tree}`;
+/** Everything that a build starts works inside of its tree. */
+async function untilGone(tree: string): Promise<void> {
+  const until = performance.now() + GONE_MS;
+  while ((await worksIn(tree)) && performance.now() < until) await sleep(LOOK_GONE_MS);
 }
 
-async function untilGone(tree: string): Promise<void> {
-  for (const until = performance.now() + GONE_MS; pidsBearing(markOf(tree)).length > 0 && performance.now() < until;)
-    await sleep(LOOK_GONE_MS);
+async function worksIn(tree: string): Promise<boolean> {
+  for (const pid of allPids()) {
+    const at = await readlink(`/proc/${pid}/cwd`).catch(() => ''); // it has ended, or is somebody else's
+    if (at === tree || at.startsWith(`${tree}/`)) return true;
+  }
+  return false;
 }
 
 /** The date in the banner is that of the sources: the same for everybody who builds them. */
