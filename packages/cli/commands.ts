@@ -20,9 +20,13 @@ import { goldenShow } from './commands/golden/show.ts';
 import { goldenVerify } from './commands/golden/verify.ts';
 import { health } from './commands/health.ts';
 import { hostShow } from './commands/host/show.ts';
+import { kernelBuild } from './commands/kernel/build.ts';
 import { kernelCheck } from './commands/kernel/check.ts';
+import { kernelDelete } from './commands/kernel/delete.ts';
 import { kernelDiff } from './commands/kernel/diff.ts';
+import { kernelImport } from './commands/kernel/import.ts';
 import { kernelInspect } from './commands/kernel/inspect.ts';
+import { kernelList } from './commands/kernel/list.ts';
 import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
@@ -81,6 +85,10 @@ export const commands: readonly Command[] = [
   rootfsBuild,
   rootfsList,
   rootfsLint,
+  kernelBuild,
+  kernelImport,
+  kernelList,
+  kernelDelete,
   kernelInspect,
   kernelCheck,
   kernelDiff,

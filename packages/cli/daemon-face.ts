@@ -57,3 +57,10 @@ export function loadRootfsLint(): Promise<RootfsLintFace> {
 export function loadKernels(): Promise<typeof kernels> {
   return import('@linstock/daemon/kernels');
 }
+
+/** What the `kernel` commands use that keep kernels. */
+export type KernelStoreFace = Pick<typeof daemon, 'buildKernelHere' | 'importKernel' | 'listKernels' | 'deleteKernel' | 'findKernel'>;
+
+export function loadKernelStore(): Promise<KernelStoreFace> {
+  return import('@linstock/daemon');
+}

@@ -65,7 +65,7 @@ const aboutNoun: Record<string, string> = {
   vm: 'Virtual machines: make them, prove them, look into them',
   boot: 'Boots: what was asked, what took effect, how far it came',
   golden: 'Golden images',
-  kernel: 'Kernel files: what is in them, known before they boot',
+  kernel: 'Kernels: built and kept by name, and what is in one, known before it boots',
   rootfs: 'Root file systems: built from recipes, looked at before any boot',
   network: 'Networks and their leases',
   host: 'What this host can do',

@@ -3,6 +3,7 @@ export * from './faults.ts';
 export * from './signals.ts';
 export * from './proof.ts';
 export * from './kernel.ts';
+export * from './kernel-record.ts';
 export * from './golden.ts';
 export * from './golden-life.ts';
 export * from './recipe.ts';

@@ -10,6 +10,8 @@ export { exportGoldenFile, importFromGoldenFile } from './golden-files.ts';
 export { GoldenKeeper } from './golden-keeper.ts';
 export { readServing, type Serving } from './lock.ts';
 export { importGolden, type ImportedGolden } from './import-golden.ts';
+export { buildKernelHere, type BuildKernelOptions } from './kernel-build.ts';
+export { deleteKernel, findKernel, importKernel, listKernels, type ImportKernelOptions } from './kernel-store.ts';
 export { prepare, type Prepared } from './prepare.ts';
 export { purge, stop } from './purge.ts';
 export { buildGoldenFrom, buildRootfsFrom, listRootfs, type BuildOptions } from './recipes.ts';

@@ -83,6 +83,7 @@ async function removeState(paths: Paths): Promise<void> {
     paths.authorization,
     paths.log,
     paths.images,
+    paths.kernelBuilds,
     paths.disks,
     paths.network,
     paths.hostFacts,

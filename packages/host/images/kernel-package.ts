@@ -138,7 +138,8 @@ export async function fetchKernel(
   };
 }
 
-async function firstMatch(folders: readonly string[], name: RegExp, mustHold?: string): Promise<string | undefined> {
+/** The first entry of these folders with such a name, by name. */
+export async function firstMatch(folders: readonly string[], name: RegExp, mustHold?: string): Promise<string | undefined> {
   for (const folder of folders) {
     if (!(await isThere(folder))) continue;
     for (const entry of (await readdir(folder)).toSorted()) {

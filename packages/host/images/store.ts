@@ -4,6 +4,7 @@
  *   blobs/sha256/DIGEST                  read-only, named by content
  *   blobs/sample/DIGEST                  digest over sixteen blocks of it: the cheap check before a boot
  *   goldens/NAME/VERSION/manifest.json   written last: a golden exists if and only if its manifest does
+ *   kernels/NAME/VERSION/record.json     the same for kernels by themselves (kernels/shelf.ts)
  *   scratch/PID-START-XXXXXX/            work under way; swept at the next start when its owner is gone
  *
  * Nothing outside scratch/ is ever half there. A blob without a manifest is litter and harmless; a manifest names only blobs that were
@@ -26,6 +27,7 @@ import {
   writeDurably,
 } from '../tools/files.ts';
 import type { GoldenManifest } from '@linstock/contract';
+import { readKernelRecords } from './kernel-records.ts';
 import { parseManifest, sealManifest } from './manifest.ts';
 import type { BlobRecord, GoldenContent } from './manifest.ts';
 import { refusal } from './refusal.ts';
@@ -115,6 +117,7 @@ export class ImageStore {
     const path = this.blobPath(digest);
     const sample = await sampleOf(file, bytes);
     if ((await this.#state(record)) === 'whole' && (await readTextIfThere(this.#samplePath(digest))) === sample) {
+      await chmod(path, 0o444); // young again, for whoever is dropping what is unused just now
       await removeTree(file);
       return record;
     }
@@ -143,26 +146,32 @@ export class ImageStore {
   }
 
   /**
-   * The commit point. Content equal to the newest version gives that version; otherwise the next number is taken. The folder with its manifest
-   * is made in scratch and renamed, so that of two writers each gets a number of its own.
+   * The commit point. Content equal to the newest version gives that version; otherwise the next number is taken.
    */
   async seal(content: GoldenContent, scratch: string): Promise<GoldenManifest> {
     const line = join(this.folder, 'goldens', content.name);
-    await ensureFolder(line);
-    await syncFolder(dirname(line));
-    const versions = await this.versions(content.name);
-    const newest = versions.at(-1);
+    const newest = (await this.versions(content.name)).at(-1);
     if (newest !== undefined) {
       const there = await this.golden({ name: content.name, version: newest });
       if (there.ok && there.golden.digest === sealManifest(content, newest, 0).digest) return there.golden;
     }
-    // Numbers of folders without a manifest are passed over, too: something of somebody may lie there.
+    return this.takeNumber(line, 'manifest.json', (version) => sealManifest(content, version, this.#now()), scratch);
+  }
+
+  /**
+   * The next number of a line, with a file of what `made` says of it. The folder with its file is made in scratch and renamed, so that of two
+   * writers each gets a number of its own.
+   */
+  async takeNumber<T>(line: string, file: string, made: (version: number, now: number) => T, scratch: string): Promise<T> {
+    await ensureFolder(line);
+    await syncFolder(dirname(line));
+    // Numbers of folders without that file are passed over, too: something of somebody may lie there.
     let version = Math.max(0, ...(await numberedFolders(line))) + 1;
     for (let race = 0; race < MAX_VERSION_RACES; race++, version++) {
-      const manifest = sealManifest(content, version, this.#now());
+      const content = made(version, this.#now());
       const folder = await mkdtemp(join(scratch, 'seal-'));
       await chmod(folder, 0o755);
-      await writeDurably(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, 0o444);
+      await writeDurably(join(folder, file), `${JSON.stringify(content, null, 2)}\n`, 0o444);
       try {
         await rename(folder, join(line, String(version)));
       } catch (error) {
@@ -171,9 +180,9 @@ export class ImageStore {
         throw error;
       }
       await syncFolder(line);
-      return manifest;
+      return content;
     }
-    throw new Error(`no free version number for golden ${content.name} up to ${version}`);
+    throw new Error(`no free version number in ${line} up to ${version}`);
   }
 
   /**
@@ -188,26 +197,40 @@ export class ImageStore {
     await syncFolder(folder);
     for (const name of await listFolder(folder)) await removeTree(join(folder, name));
     this.#judged.delete(folder);
-    await this.#dropUnused();
+    await this.dropUnused();
   }
 
-  /** A build of another process may have put a blob there for a version that it has not sealed yet: young ones stay. */
-  async #dropUnused(): Promise<void> {
+  /**
+   * Removes the blobs that no golden and no kernel refers to; tells which, and which it kept for being young: a build of another process may
+   * have put one there for a version that it has not sealed yet.
+   */
+  async dropUnused(): Promise<{ dropped: readonly string[]; young: readonly string[] }> {
+    const [dropped, young]: [string[], string[]] = [[], []];
     const used = new Set<string>();
     for (const name of await this.names()) {
       for (const version of await this.versions(name)) {
         const read = await this.golden({ name, version });
-        if (!read.ok) return; // nobody can tell what a damaged manifest needs
+        if (!read.ok) return { dropped, young }; // nobody can tell what a damaged manifest needs
         const { kernel, initrd, rootfs } = read.golden;
         for (const part of [kernel, initrd, rootfs]) if (part !== null) used.add(part.blob);
       }
     }
+    for (const { record } of await readKernelRecords(this.folder)) {
+      if (record === undefined) return { dropped, young };
+      for (const part of [record.kernel, record.config, record.modules]) if (part !== null) used.add(part.blob);
+    }
     for (const digest of await listFolder(join(this.folder, 'blobs/sha256'))) {
       const seen = used.has(digest) ? undefined : await traceOf(this.blobPath(digest));
-      if (seen === undefined || this.#now() - seen.changedAt < UNSEALED_MS) continue;
+      if (seen === undefined) continue;
+      if (this.#now() - seen.changedAt < UNSEALED_MS) {
+        young.push(digest);
+        continue;
+      }
       await removeTree(this.blobPath(digest));
       await removeTree(this.#samplePath(digest));
+      dropped.push(digest);
     }
+    return { dropped, young };
   }
 
   /** Names of all goldens that have at least one version. */

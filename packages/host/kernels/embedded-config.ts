@@ -9,9 +9,13 @@ export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 /** From the place of its mark (`configMarkIn`); null when what is there does not unpack to one. */
 export async function embeddedConfig(bytes: Buffer, markAt: number): Promise<KernelConfig | null> {
-  const span = configSpan(bytes, markAt);
-  const text = span === null ? null : await unzippedText(bytes.subarray(span.from, span.to));
+  const text = await embeddedConfigText(bytes, markAt);
   return text === null ? null : readConfigText(text);
+}
+
+export async function embeddedConfigText(bytes: Buffer, markAt: number): Promise<string | null> {
+  const span = configSpan(bytes, markAt);
+  return span === null ? null : unzippedText(bytes.subarray(span.from, span.to));
 }
 
 /** The text in gzip data; null when it is not gzip after all (the marks may stand in a kernel as plain text), or far too long. */

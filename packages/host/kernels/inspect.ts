@@ -31,10 +31,18 @@ export type InspectRequest = {
 export type Inspected = { facts: Omit<KernelReport, 'options'>; evidence: OptionEvidence };
 
 export async function inspectKernel(request: InspectRequest): Promise<({ ok: true } & Inspected) | ImageRefusal> {
-  const { path, signal } = request;
-  const read = await readWhole(path, MAX_KERNEL_FILE_BYTES);
+  const read = await readWhole(request.path, MAX_KERNEL_FILE_BYTES);
   if (!read.ok) return read;
-  const opened = await openKernel(read.bytes, signal);
+  const outcome = await inspectBytes(read.bytes, request);
+  return outcome.ok ? { ok: true, facts: outcome.facts, evidence: outcome.evidence } : outcome;
+}
+
+/** The same of a file that was read already; with what was unpacked of it. */
+export async function inspectBytes(
+  file: Buffer,
+  { path, configPath, signal }: InspectRequest,
+): Promise<({ ok: true; core: Core } & Inspected) | ImageRefusal> {
+  const opened = await openKernel(file, signal);
   if (!opened.ok) return refusal('not-a-kernel', `${path}: ${opened.say}`);
   const { image, core } = opened;
   const banner = bannerOf(image, core);
@@ -46,7 +54,7 @@ export async function inspectKernel(request: InspectRequest): Promise<({ ok: tru
     proper: searched,
   };
   const own = core.ok && typeof searched?.configMarkAt === 'number' ? await embeddedConfig(core.bytes, searched.configMarkAt) : null;
-  const found = own === null ? await findConfig(path, request.configPath, bare) : ownWins(request.configPath);
+  const found = own === null ? await findConfig(path, configPath, bare) : ownWins(configPath);
   if (!found.ok) return found;
   const config =
     own !== null
@@ -57,9 +65,10 @@ export async function inspectKernel(request: InspectRequest): Promise<({ ok: tru
   const evidence: OptionEvidence = { ...bare, config };
   return {
     ok: true,
+    core,
     evidence,
     facts: {
-      ...factsOf(path, read.bytes.length, opened, banner),
+      ...factsOf(path, file.length, opened, banner),
       initrd: initrdOf(evidence),
       config: { by: config?.by ?? 'none', file: config?.file ?? null, refused: [...found.refused] },
     },

@@ -79,6 +79,12 @@ test('standard output can go to a file, as bytes', async () => {
     expect((await exec(['printf', '\\377\\000'], { ...BOUND, stdoutFile: file })).code).toBe(0);
     expect([...(await readFile(file))]).toEqual([255, 0]);
     expect(await exec(['true'], { ...BOUND, stdoutFile: join(folder, 'no/where') })).toMatchObject({ spawnError: 'ENOENT' });
+    const log = join(folder, 'log');
+    for (const word of ['out', 'err']) {
+      const argv = ['sh', '-c', `echo ${word}; echo ${word}2 >&2`];
+      expect(await exec(argv, { ...BOUND, logFile: log })).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    }
+    expect(await readFile(log, 'utf8')).toBe('out\nout2\nerr\nerr2\n');
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -26,6 +26,8 @@ export type ExecOptions = {
   umask?: number;
   /** Standard output goes to this new file, whole and as bytes, instead of into `stdout`. */
   stdoutFile?: string;
+  /** Both streams go to the end of this file instead, as they come; not together with `stdoutFile`. */
+  logFile?: string;
 };
 
 export type ExecResult = {
@@ -115,9 +117,10 @@ export async function exec(argv: readonly string[], opts: ExecOptions): Promise<
   if (file === undefined || file === '' || argv.some((word) => word.includes('\0'))) return never('EINVAL', false);
   if (opts.signal?.aborted === true) return never(null, true);
   let sink: FileHandle | undefined;
-  if (opts.stdoutFile !== undefined) {
+  const sinkPath = opts.logFile ?? opts.stdoutFile;
+  if (sinkPath !== undefined) {
     try {
-      sink = await open(opts.stdoutFile, 'wx', 0o600);
+      sink = await open(sinkPath, opts.logFile === undefined ? 'wx' : 'a', 0o600);
     } catch (error) {
       return never(errnoOf(error), false);
     }
@@ -158,7 +161,7 @@ function run(
       ...(opts.cwd === undefined ? {} : { cwd: opts.cwd }),
       env: surroundings(opts.env),
       detached: true,
-      stdio: [opts.input === undefined ? 'ignore' : 'pipe', sink === undefined ? 'pipe' : sink.fd, 'pipe'],
+      stdio: [opts.input === undefined ? 'ignore' : 'pipe', sink?.fd ?? 'pipe', opts.logFile === undefined ? 'pipe' : (sink?.fd ?? 'pipe')],
     });
     if (umask !== undefined) process.umask(umask); // spawn has made the process when it returns
     const out = new Tail(child.stdout, max);

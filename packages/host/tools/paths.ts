@@ -29,6 +29,10 @@ export class Paths {
   get images(): string {
     return join(this.state, 'images');
   }
+  /** sources and objects of kernels that are being built; a log stays of those that were */
+  get kernelBuilds(): string {
+    return join(this.state, 'kernel-builds');
+  }
   get disks(): string {
     return join(this.state, 'disks');
   }

@@ -1,0 +1,71 @@
+/** Kernels in the image store, in the process of whoever asks: a controller that runs meanwhile finds them there. */
+import { access, constants } from 'node:fs/promises';
+import { FaultError, type KernelRecord } from '@linstock/contract';
+import { ImageStore, isThere, keepKernel, KernelShelf, Paths, type KeptKernel } from '@linstock/host';
+import { clock } from './clock.ts';
+import { openInstallation } from './installation.ts';
+import type { Progress } from './prepare.ts';
+
+export type ImportKernelOptions = {
+  stateFolder: string;
+  file: string;
+  name: string | undefined;
+  config: string | undefined;
+  modules: boolean;
+  signal: AbortSignal;
+  progress: Progress;
+};
+
+export async function importKernel(o: ImportKernelOptions): Promise<KeptKernel> {
+  const { file: path, name, config: configPath, modules, signal, progress } = o;
+  return keepKernel(await openImages(o.stateFolder), { path, name, configPath, modules, signal, progress });
+}
+
+/** To look is not to make: a folder without images has no kernels. */
+export async function listKernels(stateFolder: string): Promise<{ items: KernelRecord[]; damaged: string[] }> {
+  return new KernelShelf(await allowed(imagesOf(stateFolder), constants.R_OK)).all();
+}
+
+export async function deleteKernel(stateFolder: string, named: string): ReturnType<KernelShelf['delete']> {
+  const images = await allowed(imagesOf(stateFolder), constants.W_OK);
+  if (await isThere(images.folder)) await images.open();
+  else throw new FaultError('image-refused', { say: `There is no kernel ${named}: ${images.folder} is not there.` });
+  return new KernelShelf(images).delete(named);
+}
+
+/** The files of a kernel of the store, by its name; null when there is none of that name. */
+export async function findKernel(stateFolder: string, named: string): Promise<{ path: string; configPath: string | undefined } | null> {
+  const images = await allowed(imagesOf(stateFolder), constants.R_OK);
+  const record = await new KernelShelf(images).find(named);
+  if (record === undefined) return null;
+  const { kernel, config } = record;
+  return { path: images.blobPath(kernel.blob), configPath: config?.by === 'config-file' ? images.blobPath(config.blob) : undefined };
+}
+
+/** A folder that is not there is refused by nobody. */
+async function allowed(images: ImageStore, mode: number): Promise<ImageStore> {
+  try {
+    await access(images.folder, mode);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+      throw new FaultError(
+        'host-lacks-permission',
+        { what: `using the images in ${images.folder}`, hint: 'be the user whom the controller runs as' },
+        { cause },
+      );
+  }
+  return images;
+}
+
+function imagesOf(stateFolder: string): ImageStore {
+  return new ImageStore({ folder: new Paths(stateFolder).images, now: clock.now });
+}
+
+export async function openImages(stateFolder: string): Promise<ImageStore> {
+  process.umask(0o077); // what is made here is for its owner only
+  const { paths } = await openInstallation(stateFolder, clock.now());
+  const images = await allowed(imagesOf(paths.state), constants.W_OK);
+  await images.open();
+  return images;
+}
