@@ -72,7 +72,10 @@ export type BootParts = Pick<GoldenManifest, 'kernel' | 'initrd'> & { leastMemor
 export async function bootPartsThere(store: ImageStore, key: BootKey): Promise<BootParts | undefined> {
   for (const name of await store.names()) {
     const golden = await store.newest(name, ({ madeWith }) => Object.entries(key).every(([what, value]) => madeWith[what] === value));
-    if (golden !== undefined && (await store.checkGolden(golden)).ok) return { ...golden, leastMemoryMiB: golden.machine.leastMemoryMiB };
+    if (golden === undefined || !(await store.checkGolden(golden)).ok) continue;
+    const { kernel, initrd } = golden;
+    if ((await store.hold(kernel)) && (initrd === null || (await store.hold(initrd))))
+      return { ...golden, leastMemoryMiB: golden.machine.leastMemoryMiB };
   }
   return undefined;
 }

@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, truncate, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { eventually } from '@linstock/testkit';
 import { sha256 } from '../tools/files.ts';
 import { aGoldenContent } from './golden-samples.ts';
 import { ImageStore, sampleOffsets } from './store.ts';
@@ -178,6 +179,16 @@ test('work is done one after the other, also after a failure, and an aborted tur
   controller.abort();
   expect((await Promise.allSettled(turns)).map((turn) => turn.status)).toEqual(['rejected', 'rejected', 'fulfilled']);
   expect(order).toEqual(['a begins', 'a ends', 'c']);
+});
+
+test('a blob that is held is young again', async () => {
+  const [held, left] = [await adopt('held'), await adopt('left')];
+  const adopted = Date.now();
+  await eventually(() => Date.now() > adopted + 50);
+  expect(await store.hold(held)).toBe(true);
+  const anHourAfter = new ImageStore({ folder, now: () => adopted + 3_600_000 + 20 });
+  expect((await anHourAfter.dropUnused()).dropped).toEqual([left.blob]);
+  expect([await store.hold(held), await store.hold(left)]).toEqual([true, false]);
 });
 
 test('a version that is dropped takes what only it is made of, and its number with it', async () => {

@@ -117,7 +117,7 @@ export class ImageStore {
     const path = this.blobPath(digest);
     const sample = await sampleOf(file, bytes);
     if ((await this.#state(record)) === 'whole' && (await readTextIfThere(this.#samplePath(digest))) === sample) {
-      await chmod(path, 0o444); // young again, for whoever is dropping what is unused just now
+      await this.hold(record);
       await removeTree(file);
       return record;
     }
@@ -125,6 +125,20 @@ export class ImageStore {
     await chmod(file, 0o444);
     await settleFile(file, path);
     return record;
+  }
+
+  /**
+   * Whether a blob is there and whole; if it is, it is young again: for the time that a build may take nobody drops it as unused, although the
+   * version that will need it is not sealed yet.
+   */
+  async hold(record: BlobRecord): Promise<boolean> {
+    try {
+      await chmod(this.blobPath(record.blob), 0o444);
+    } catch (error) {
+      if (isAbsence(error)) return false;
+      throw error;
+    }
+    return (await this.checkBlob(record)).ok;
   }
 
   /** Copies a foreign file in: clone to scratch, then adopt. */

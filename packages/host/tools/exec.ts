@@ -22,8 +22,6 @@ export type ExecOptions = {
   env?: Readonly<Record<string, string>>;
   /** How much of the end of each output stream is kept, in bytes. */
   maxOutputBytes?: number;
-  /** What new files of the command may not be; ours unless told. */
-  umask?: number;
   /** Standard output goes to this new file, whole and as bytes, instead of into `stdout`. */
   stdoutFile?: string;
   /** Both streams go to the end of this file instead, as they come; not together with `stdoutFile`. */
@@ -156,14 +154,12 @@ function run(
     let ended: { code: number | null; signal: NodeJS.Signals | null } | undefined;
     const timers: NodeJS.Timeout[] = [];
     // detached = a process group of its own: apt-get and go start helpers, and killing the parent alone would leave them behind.
-    const umask = opts.umask === undefined ? undefined : process.umask(opts.umask);
     const child = spawn(file, args, {
       ...(opts.cwd === undefined ? {} : { cwd: opts.cwd }),
       env: surroundings(opts.env),
       detached: true,
       stdio: [opts.input === undefined ? 'ignore' : 'pipe', sink?.fd ?? 'pipe', opts.logFile === undefined ? 'pipe' : (sink?.fd ?? 'pipe')],
     });
-    if (umask !== undefined) process.umask(umask); // spawn has made the process when it returns
     const out = new Tail(child.stdout, max);
     const err = new Tail(child.stderr, max);
 

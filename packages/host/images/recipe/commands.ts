@@ -87,12 +87,16 @@ export async function runCommands(job: CommandsJob): Promise<Tree> {
     await execOk(tar, { timeoutMs: TAR_TIMEOUT_MS, signal });
     await removeTree(archive);
   });
+  const bubblewrap = await exec(['sh', '-c', 'command -v bwrap'], { timeoutMs: TAR_TIMEOUT_MS, signal });
+  if (!succeeded(bubblewrap) && !bubblewrap.aborted)
+    throw imageFault('bubblewrap is not installed, in whose sandbox the commands of recipes run: install the package bubblewrap.');
   for (const [index, command] of commands.entries()) {
     await step(`${name}: command ${index + 1} of ${commands.length}`, async () => {
-      const result = await exec(sandboxArgv(root, command), { timeoutMs: COMMAND_TIMEOUT_MS, umask: 0o022, signal });
+      const result = await exec(['sh', '-c', 'umask 022; exec "$@"', 'sh', ...sandboxArgv(root, command)], {
+        timeoutMs: COMMAND_TIMEOUT_MS,
+        signal,
+      });
       if (result.aborted) signal?.throwIfAborted();
-      if (result.spawnError === 'ENOENT')
-        throw imageFault('bubblewrap is not installed, in whose sandbox the commands of recipes run: install the package bubblewrap.');
       if (!succeeded(result))
         throw imageFault(`Command ${index + 1} of the recipe ${name} failed. ${describeFailure({ ...result, argv: command })}`);
     });

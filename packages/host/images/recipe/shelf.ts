@@ -23,7 +23,7 @@ export class RootfsShelf {
   async find(name: string, madeWith: Readonly<Record<string, string>>): Promise<RootfsRecord | undefined> {
     for (const record of (await this.#named(name)).toSorted((a, b) => b.createdAt - a.createdAt)) {
       if (!Object.entries(madeWith).every(([key, value]) => record.madeWith[key] === value)) continue;
-      if ((await this.#store.checkBlob(record.rootfs)).ok) return record;
+      if (await this.#store.hold(record.rootfs)) return record;
     }
     return undefined;
   }
