@@ -33,7 +33,7 @@ const init = { source: join(clone, 'guest', 'init') };
 
 /** `rootfs` null: the image `tiny`, whose root file system has no record of its own. */
 export async function buildGoldenFrom(
-  o: BuildOptions & { name?: string | undefined },
+  o: BuildOptions & { name?: string | undefined; kernel?: string | undefined },
 ): Promise<{ golden: GoldenManifest; rootfs: RootfsRecord | null; built: boolean }> {
   const images = await openImages(o.stateFolder);
   if (o.named !== TINY) return buildGolden(images, clock.now, { ...o, builtIn, agent, init });

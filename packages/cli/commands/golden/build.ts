@@ -8,12 +8,19 @@ export const goldenBuild = command({
   path: ['golden', 'build'],
   summary: 'Build a golden image version from a recipe or a container image',
   args: { recipe: recipeArg },
-  options: { ...buildOptions, name: { kind: 'text', flag: '--name <name>', doc: 'what the golden image is called (as the recipe)' } },
+  options: {
+    ...buildOptions,
+    name: { kind: 'text', flag: '--name <name>', doc: 'what the golden image is called (as the recipe)' },
+    kernel: { kind: 'text', flag: '--kernel <name>', doc: 'a kernel of the store that boots without an initrd (see kernel list)' },
+  },
   async run(given, tools) {
     const { out, self } = tools;
     if (given.args.recipe === 'tiny' && given.options.name !== undefined)
       throw new UsageError('--name: the image tiny is always called tiny');
-    const { golden, rootfs, built } = await (await loadBuilder()).buildGoldenFrom({ ...buildOf(given, tools), name: given.options.name });
+    if (given.args.recipe === 'tiny' && given.options.kernel !== undefined)
+      throw new UsageError('--kernel: the image tiny boots with the kernel of the distribution');
+    const { name, kernel } = given.options;
+    const { golden, rootfs, built } = await (await loadBuilder()).buildGoldenFrom({ ...buildOf(given, tools), name, kernel });
     out.quiet();
     const named = `${golden.name}@${golden.version}`;
     await out.page({ golden, rootfs, built }, [

@@ -12,8 +12,13 @@ import { stepsTo } from '../steps.ts';
 import type { ImageStore } from '../store.ts';
 import { buildRootfs } from './build.ts';
 import type { RootfsRequest } from './build.ts';
+import { bootPartsOfKept, keptKernel, REQUIRES_ALONE } from './kept-kernel.ts';
 
-export type GoldenRequest = RootfsRequest & { name?: string | undefined };
+export type GoldenRequest = RootfsRequest & {
+  name?: string | undefined;
+  /** a kernel of the store by its name, which boots without an initrd; the distribution's with ours unless told */
+  kernel?: string | undefined;
+};
 export type GoldenBuilt = { golden: GoldenManifest; rootfs: RootfsRecord; built: boolean };
 
 export async function buildGolden(store: ImageStore, now: () => number, request: GoldenRequest): Promise<GoldenBuilt> {
@@ -22,29 +27,18 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
     throw imageFault(
       `A golden image cannot be called ${JSON.stringify(request.name)}. Use 1 to 63 small letters, digits and hyphens, a letter first.`,
     );
+  // before a build of minutes: a kernel that is not there, or cannot be used, is told at once
+  const kept = request.kernel === undefined ? null : await keptKernel(store, request.kernel);
+  const alone = kept === null ? null : await bootPartsOfKept(store, kept);
   const { rootfs } = await buildRootfs(store, now, request);
   const name = request.name ?? rootfs.name;
-  const initScript = await readFile(join(request.builtIn, 'tiny', 'initrd-init'));
-  const local = { rootfs: rootfs.digest, blob: rootfs.rootfs.blob, initrd: initrdDigest(initScript) };
-  const find = async (madeWith: Readonly<Record<string, string>>): Promise<GoldenManifest | undefined> => {
+  const local = { rootfs: rootfs.digest, blob: rootfs.rootfs.blob };
+  const find = async (madeWith: Readonly<Record<string, string>>): Promise<GoldenBuilt | undefined> => {
     const golden = await store.newest(name, (one) => Object.entries(madeWith).every(([key, value]) => one.madeWith[key] === value));
-    return golden !== undefined && (await store.checkGolden(golden)).ok ? golden : undefined;
+    return golden !== undefined && (await store.checkGolden(golden)).ok ? { golden, rootfs, built: false } : undefined;
   };
-  const known = (request.use ?? 'as-built') === 'as-built' ? await find(local) : undefined;
-  if (known !== undefined) return { golden: known, rootfs, built: false };
-  const step = stepsTo(request.progress);
-  const packages = await step('ask the package lists', () => lookForBootPackages(signal));
-  if (!packages.ok) throw faultOfRefusal(packages, store.folder);
-  const key = bootKey(packages, initScript);
-  const same = await find({ ...local, ...key });
-  if (same !== undefined) return { golden: same, rootfs, built: false };
-  const newParts = async (scratch: string): Promise<BootParts> => {
-    const made = await makeBootParts({ store, packages, initScript, scratch, step, signal });
-    if (!made.ok) throw faultOfRefusal(made, store.folder);
-    return made;
-  };
-  return store.exclusively(signal, async (scratch) => {
-    const { kernel, initrd, leastMemoryMiB } = (await bootPartsThere(store, key)) ?? (await newParts(scratch));
+  const seal = async (made: { parts: BootParts; requires: readonly string[]; key: Readonly<Record<string, string>> }, scratch: string) => {
+    const { kernel, initrd, leastMemoryMiB } = made.parts;
     if (rootfs.machine.memoryMiB < leastMemoryMiB)
       throw imageFault(
         `The recipe ${rootfs.name} gives a VM ${rootfs.machine.memoryMiB} MiB of memory; its kernel and initrd need at least ${leastMemoryMiB} MiB. Raise machine.memoryMiB.`,
@@ -56,17 +50,40 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
         initrd,
         rootfs: rootfs.rootfs,
         machine: { ...rootfs.machine, leastMemoryMiB },
-        requires: [...REQUIRES],
+        requires: [...made.requires],
         bootArgs: bootArgsOf(rootfs),
         userspaceArgs: userspaceArgsFor(kernel),
         ports: rootfs.ports,
         agent: rootfs.agent,
         init: rootfs.initIs,
-        madeWith: { ...rootfs.madeWith, ...local, ...key },
+        madeWith: { ...rootfs.madeWith, ...local, ...made.key },
       },
       scratch,
     );
     return { golden, rootfs, built: true };
+  };
+  if (kept !== null && alone !== null) {
+    const key = { kernel: `${kept.called} ${alone.kernel.blob}`, initrd: 'none' };
+    const known = request.use === 'fresh' ? undefined : await find({ ...local, ...key });
+    return known ?? store.exclusively(signal, (scratch) => seal({ parts: alone, requires: REQUIRES_ALONE, key }, scratch));
+  }
+  const initScript = await readFile(join(request.builtIn, 'tiny', 'initrd-init'));
+  const known = (request.use ?? 'as-built') === 'as-built' ? await find({ ...local, initrd: initrdDigest(initScript) }) : undefined;
+  if (known !== undefined) return known;
+  const step = stepsTo(request.progress);
+  const packages = await step('ask the package lists', () => lookForBootPackages(signal));
+  if (!packages.ok) throw faultOfRefusal(packages, store.folder);
+  const key = bootKey(packages, initScript);
+  const same = await find({ ...local, ...key });
+  if (same !== undefined) return same;
+  const newParts = async (scratch: string): Promise<BootParts> => {
+    const made = await makeBootParts({ store, packages, initScript, scratch, step, signal });
+    if (!made.ok) throw faultOfRefusal(made, store.folder);
+    return made;
+  };
+  return store.exclusively(signal, async (scratch) => {
+    const parts = (await bootPartsThere(store, key)) ?? (await newParts(scratch));
+    return seal({ parts, requires: REQUIRES, key }, scratch);
   });
 }
 
