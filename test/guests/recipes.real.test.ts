@@ -97,6 +97,31 @@ describe.skipIf(reasonNotAll !== undefined)('base and desktop', { timeout: 2 * B
     expect(conditionOf(proof, 'init.finished')).toMatchObject({ verdict: 'proved' });
   });
 
+  test('an image whose own network service takes the address away: foretold before any boot, and then seen', async () => {
+    const recipe = {
+      name: 'founding',
+      from: 'debian:trixie',
+      packages: ['dbus', 'iproute2', 'systemd-sysv', 'udev'],
+      files: [{ path: 'etc/systemd/network/10-wired.network', text: '[Match]\nName=e*\n\n[Network]\nDHCP=yes\n' }],
+      units: { enable: ['systemd-networkd.service'] },
+      machine: { memoryMiB: 256 },
+    };
+    await writeFile(join(here.it.folder, 'founding.json'), JSON.stringify(recipe));
+    await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named: './founding.json' });
+    const { findings } = await here.it.api.goldens.lint('founding');
+    expect(findings.filter(({ severity }) => severity === 'error')).toMatchObject([
+      { id: 'net.address-replaced', path: '/etc/systemd/network/10-wired.network', refutes: 'net.address' },
+    ]);
+    const one = await here.it.api.goldens.verify('founding', { waive: 'to see it happen', withinMs: VERIFIED_MS });
+    expect(one).toMatchObject({ state: 'failed' });
+    const { proof } = await here.it.api.boots.show(one.boot as string);
+    expect(conditionOf(proof, 'net.address')).toMatchObject({
+      verdict: 'refuted',
+      observed: expect.stringContaining('then systemd-networkd started') as string,
+    });
+    expect(conditionOf(proof, 'agent.ready').verdict).toBe('proved');
+  });
+
   test('base, built from nothing again, is the same', async () => {
     const before = await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named: 'base' });
     const again = await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named: 'base', use: 'fresh' });
