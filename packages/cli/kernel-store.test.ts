@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { kernelRecordSchema, kernelReportSchema } from '@linstock/contract';
 import { elfSample } from '@linstock/testkit/kernel-samples';
-import { readEnvironment } from './environment.ts';
-import { runCli } from './main.ts';
+import { here } from './testing/here.ts';
 import type { CliRun } from './testing/run.ts';
-import { memorySink } from './testing/sink.ts';
 
 let folder: string;
 let state: string;
@@ -20,18 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function cli(...argv: string[]): Promise<CliRun> {
-  const [stdout, stderr] = [memorySink(), memorySink()];
-  const code = await runCli(argv, {
-    environment: { ...readEnvironment({}), stateFolder: state },
-    stdout,
-    stderr,
-    signal: new AbortController().signal,
-    self: 'linstock',
-    chance: { now: () => 0, word: () => 'abcd1234' },
-  });
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
-}
+const cli = (...argv: string[]): Promise<CliRun> => here(argv, state);
 
 test('import, list, look into it by name, delete; without a controller', async () => {
   const imported = await cli('kernel', 'import', kernel, '--name', 'mine');

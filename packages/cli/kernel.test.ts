@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kernelCheckSchema, kernelDiffSchema, kernelReportSchema } from '@linstock/contract';
 import { elfSample } from '@linstock/testkit/kernel-samples';
-import { readEnvironment } from './environment.ts';
-import { runCli } from './main.ts';
+import { here } from './testing/here.ts';
 import type { CliRun } from './testing/run.ts';
-import { memorySink } from './testing/sink.ts';
 
 let folder: string;
 let kernel: string;
@@ -26,19 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function cli(...argv: string[]): Promise<CliRun> {
-  const stdout = memorySink();
-  const stderr = memorySink();
-  const code = await runCli(argv, {
-    environment: { ...readEnvironment({}), stateFolder: '/nonexistent/linstock' },
-    stdout,
-    stderr,
-    signal: new AbortController().signal,
-    self: 'linstock',
-    chance: { now: () => 0, word: () => 'abcd1234' },
-  });
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
-}
+const cli = (...argv: string[]): Promise<CliRun> => here(argv);
 
 test('inspect: what it is, each option with how it is known, what is not known by name; no controller is asked', async () => {
   const run = await cli('kernel', 'inspect', kernel);

@@ -17,6 +17,7 @@ export { examine } from './proof/examine.ts';
 export type { Absent, Content, ImageNode, ImageView, Listed, Listing, Look, NodeKind, Unreadable } from './rootfs/view.ts';
 export { lintContextOf, type IpLease, type KernelGiven, type LintContext } from './rootfs/context.ts';
 export { factsOf, type FileSystemFacts, type ImageFacts } from './rootfs/facts/facts.ts';
+export { dpkgRecords } from './rootfs/dpkg-status.ts';
 export { contentsOf, differencesOf, type ImageContents } from './rootfs/contents.ts';
 export { findingsOf, rootfsRules } from './rootfs/lint.ts';
 export type { RootfsFinding } from './rootfs/rules/rule.ts';

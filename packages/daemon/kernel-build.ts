@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { buildKernel, Paths, readFragmentFile, type BuiltKernel } from '@linstock/host';
 import { holdFile } from '@linstock/store';
 import { clone } from './build-info.ts';
-import { openImages } from './kernel-store.ts';
+import { openImages } from './image-store.ts';
 import type { Progress } from './prepare.ts';
 
 export type BuildKernelOptions = {

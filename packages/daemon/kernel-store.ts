@@ -1,9 +1,8 @@
 /** Kernels in the image store, in the process of whoever asks: a controller that runs meanwhile finds them there. */
-import { access, constants } from 'node:fs/promises';
+import { constants } from 'node:fs/promises';
 import { FaultError, type KernelRecord } from '@linstock/contract';
-import { ImageStore, isThere, keepKernel, KernelShelf, Paths, type KeptKernel } from '@linstock/host';
-import { clock } from './clock.ts';
-import { openInstallation } from './installation.ts';
+import { isThere, keepKernel, KernelShelf, type KeptKernel } from '@linstock/host';
+import { allowed, imagesOf, openImages } from './image-store.ts';
 import type { Progress } from './prepare.ts';
 
 export type ImportKernelOptions = {
@@ -40,32 +39,4 @@ export async function findKernel(stateFolder: string, named: string): Promise<{ 
   if (record === undefined) return null;
   const { kernel, config } = record;
   return { path: images.blobPath(kernel.blob), configPath: config?.by === 'config-file' ? images.blobPath(config.blob) : undefined };
-}
-
-/** A folder that is not there is refused by nobody. */
-async function allowed(images: ImageStore, mode: number): Promise<ImageStore> {
-  try {
-    await access(images.folder, mode);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR')
-      throw new FaultError(
-        'host-lacks-permission',
-        { what: `using the images in ${images.folder}`, hint: 'be the user whom the controller runs as' },
-        { cause },
-      );
-  }
-  return images;
-}
-
-function imagesOf(stateFolder: string): ImageStore {
-  return new ImageStore({ folder: new Paths(stateFolder).images, now: clock.now });
-}
-
-export async function openImages(stateFolder: string): Promise<ImageStore> {
-  process.umask(0o077); // what is made here is for its owner only
-  const { paths } = await openInstallation(stateFolder, clock.now());
-  const images = await allowed(imagesOf(paths.state), constants.W_OK);
-  await images.open();
-  return images;
 }

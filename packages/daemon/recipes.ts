@@ -7,14 +7,13 @@ import {
   builtInRecipes,
   ensureTiny,
   faultOfRefusal,
-  ImageStore,
   RootfsShelf,
   TINY,
   type RootfsRequest,
 } from '@linstock/host';
 import { clone } from './build-info.ts';
 import { clock } from './clock.ts';
-import { openInstallation } from './installation.ts';
+import { openImages } from './image-store.ts';
 import type { Progress } from './prepare.ts';
 
 export type BuildOptions = {
@@ -54,12 +53,4 @@ export async function buildRootfsFrom(o: BuildOptions): Promise<{ rootfs: Rootfs
 /** What was built, newest first, and what could be. */
 export async function listRootfs(stateFolder: string): Promise<{ items: RootfsRecord[]; recipes: string[] }> {
   return { items: await new RootfsShelf(await openImages(stateFolder)).all(), recipes: [TINY, ...(await builtInRecipes(builtIn))] };
-}
-
-async function openImages(stateFolder: string): Promise<ImageStore> {
-  process.umask(0o077); // what is made here is for its owner only
-  const { paths } = await openInstallation(stateFolder, clock.now());
-  const images = new ImageStore({ folder: paths.images, now: clock.now });
-  await images.open();
-  return images;
 }

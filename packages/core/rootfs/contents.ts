@@ -4,6 +4,7 @@
  * (configuration, units, what is local); elsewhere kind, mode, owner and size say that a file changed.
  */
 import type { GoldenDiff } from '@linstock/contract';
+import { dpkgRecords } from './dpkg-status.ts';
 import type { Boot } from './facts/started.ts';
 import type { ImageView } from './view.ts';
 
@@ -65,27 +66,26 @@ function textAt(view: ImageView, path: string, bytes: number): string | null {
   return content.is === 'there' ? new TextDecoder('latin1').decode(content.bytes) : null;
 }
 
-/** /var/lib/dpkg/status: stanzas of `Field: value` (deb822(5)). */
 function dpkgOf(view: ImageView, unread: string[]): [string, string][] {
-  return stanzasOf(view, '/var/lib/dpkg/status', unread).flatMap((stanza): [string, string][] => {
-    const field = (name: string): string | null => new RegExp(`^${name}: (.*)$`, 'm').exec(stanza)?.[1] ?? null;
-    const [name, version] = [field('Package'), field('Version')];
-    return name === null || version === null || field('Status')?.endsWith(' installed') !== true ? [] : [[name, version]];
-  });
+  return dpkgRecords(recordAt(view, '/var/lib/dpkg/status', unread)).flatMap(({ name, version, status }): [string, string][] =>
+    status.endsWith(' installed') ? [[name, version]] : [],
+  );
 }
 
 /** /lib/apk/db/installed: stanzas of `P:name` and `V:version` (apk-tools). */
 function apkOf(view: ImageView, unread: string[]): [string, string][] {
-  return stanzasOf(view, '/lib/apk/db/installed', unread).flatMap((stanza): [string, string][] => {
-    const [name, version] = [/^P:(.*)$/m.exec(stanza)?.[1], /^V:(.*)$/m.exec(stanza)?.[1]];
-    return name === undefined || version === undefined ? [] : [[name, version]];
-  });
+  return recordAt(view, '/lib/apk/db/installed', unread)
+    .split(/\n\n+/)
+    .flatMap((stanza): [string, string][] => {
+      const [name, version] = [/^P:(.*)$/m.exec(stanza)?.[1], /^V:(.*)$/m.exec(stanza)?.[1]];
+      return name === undefined || version === undefined ? [] : [[name, version]];
+    });
 }
 
-function stanzasOf(view: ImageView, path: string, unread: string[]): string[] {
+function recordAt(view: ImageView, path: string, unread: string[]): string {
   const content = view.read(path, mostStatusBytes);
   if (content.is === 'unreadable') unread.push(`${path}: ${content.why}`);
-  return content.is === 'there' ? new TextDecoder('latin1').decode(content.bytes).split(/\n\n+/) : [];
+  return content.is === 'there' ? new TextDecoder('latin1').decode(content.bytes) : '';
 }
 
 /** dpkg's lists name paths as a package has them, before /bin, /sbin and /lib became links into /usr. */

@@ -13,7 +13,7 @@ import { leastMemoryMiB, readKernel } from './golden-parts.ts';
 import { INITRD_APPLETS, OPTIONAL_MODULES, REQUIRED_MODULES, buildInitrd } from './initrd.ts';
 import { fetchKernel, lookForKernel } from './kernel-package.ts';
 import type { KernelSource } from './kernel-package.ts';
-import { canonicalJson } from './manifest.ts';
+import { canonicalJson, isMadeWith } from './manifest.ts';
 import { refusal } from './refusal.ts';
 import type { ImageRefusal } from './refusal.ts';
 import { packagesBelow } from './steps.ts';
@@ -71,7 +71,7 @@ export type BootParts = Pick<GoldenManifest, 'kernel' | 'initrd'> & { leastMemor
 /** Those of a golden that was made of the same, whatever its root file system is; undefined when there is none that is whole. */
 export async function bootPartsThere(store: ImageStore, key: BootKey): Promise<BootParts | undefined> {
   for (const name of await store.names()) {
-    const golden = await store.newest(name, ({ madeWith }) => Object.entries(key).every(([what, value]) => madeWith[what] === value));
+    const golden = await store.newest(name, (one) => isMadeWith(one, key));
     if (golden === undefined || !(await store.checkGolden(golden)).ok) continue;
     const { kernel, initrd } = golden;
     if ((await store.hold(kernel)) && (initrd === null || (await store.hold(initrd))))

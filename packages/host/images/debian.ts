@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { dpkgRecords } from '@linstock/core';
 import { describeFailure, exec, succeeded } from '../tools/exec.ts';
 import type { ExecResult } from '../tools/exec.ts';
 import { ensureFolder, isThere, listFolder, readTextIfThere, sha256 } from '../tools/files.ts';
@@ -72,15 +73,10 @@ export function parseSimulated(text: string): Record<string, string> {
   );
 }
 
-/** dpkg's own record of what is installed (dpkg-query reads the same file). Pure. */
+/** What is installed, by dpkg's own record. Pure. */
 export function parseStatus(text: string): Record<string, string> {
-  const packages: Record<string, string> = {};
-  for (const record of text.split(/\n\n+/)) {
-    const field = (name: string): string | undefined => new RegExp(`^${name}: (\\S.*)$`, 'm').exec(record)?.[1];
-    const [name, version] = [field('Package'), field('Version')];
-    if (name !== undefined && version !== undefined && field('Status') === 'install ok installed') packages[name] = version;
-  }
-  return packages;
+  const installed = dpkgRecords(text).filter(({ status }) => status === 'install ok installed');
+  return Object.fromEntries(installed.map(({ name, version }) => [name, version]));
 }
 
 /**

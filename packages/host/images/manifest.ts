@@ -50,6 +50,11 @@ export const MANIFEST_OPTIONS = [
 /** A manifest before the store has numbered and dated it. */
 export type GoldenContent = Omit<GoldenManifest, 'schema' | 'version' | 'digest' | 'createdAt'>;
 
+/** Whether it was made with all of these, whatever else. */
+export function isMadeWith({ madeWith }: { madeWith: Readonly<Record<string, string>> }, key: Readonly<Record<string, string>>): boolean {
+  return Object.entries(key).every(([what, value]) => madeWith[what] === value);
+}
+
 /** JSON with sorted keys and no spaces: one text for one value. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

@@ -13,7 +13,7 @@ import { makeExt4 } from './ext4.ts';
 import { buildProgram, missingProgram, programIdentity } from './go-program.ts';
 import type { ProgramSource } from './go-program.ts';
 import { STANDARD_BOOT_ARGS } from './golden-parts.ts';
-import { canonicalJson } from './manifest.ts';
+import { canonicalJson, isMadeWith } from './manifest.ts';
 import type { ImageRefusal } from './refusal.ts';
 import { tinyPlan } from './rootfs-tiny.ts';
 import { stepsTo } from './steps.ts';
@@ -74,7 +74,7 @@ export async function ensureTiny(store: ImageStore, request: TinyRequest): Promi
   const local = { recipe: recipe.digest, agent: request.agent === false ? 'none' : await programIdentity(request.agent) };
   const fits = async (golden: GoldenManifest | undefined): Promise<boolean> => golden !== undefined && (await store.checkGolden(golden)).ok;
   const find = (key: Readonly<Record<string, string>>): Promise<GoldenManifest | undefined> =>
-    store.newest(TINY, (golden) => Object.entries(key).every(([name, value]) => golden.madeWith[name] === value));
+    store.newest(TINY, (golden) => isMadeWith(golden, key));
   if (request.packages !== 'newest') {
     const there = await find(local);
     if (there !== undefined && (await fits(there))) return { ok: true, golden: there, built: false };

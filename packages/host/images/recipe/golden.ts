@@ -7,12 +7,13 @@ import { applyChanges } from '@linstock/core';
 import { REQUIRES, bootKey, bootPartsThere, initrdDigest, lookForBootPackages, makeBootParts, userspaceArgsFor } from '../boot-parts.ts';
 import type { BootParts } from '../boot-parts.ts';
 import { STANDARD_BOOT_ARGS } from '../golden-parts.ts';
+import { isMadeWith } from '../manifest.ts';
 import { faultOfRefusal, imageFault } from '../refusal.ts';
 import { stepsTo } from '../steps.ts';
 import type { ImageStore } from '../store.ts';
 import { buildRootfs } from './build.ts';
 import type { RootfsRequest } from './build.ts';
-import { bootPartsOfKept, keptKernel, REQUIRES_ALONE } from './kept-kernel.ts';
+import { bootPartsOfKept, REQUIRES_ALONE } from './kept-kernel.ts';
 
 export type GoldenRequest = RootfsRequest & {
   name?: string | undefined;
@@ -28,13 +29,12 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
       `A golden image cannot be called ${JSON.stringify(request.name)}. Use 1 to 63 small letters, digits and hyphens, a letter first.`,
     );
   // before a build of minutes: a kernel that is not there, or cannot be used, is told at once
-  const kept = request.kernel === undefined ? null : await keptKernel(store, request.kernel);
-  const alone = kept === null ? null : await bootPartsOfKept(store, kept);
+  const kept = request.kernel === undefined ? null : await bootPartsOfKept(store, request.kernel);
   const { rootfs } = await buildRootfs(store, now, request);
   const name = request.name ?? rootfs.name;
   const local = { rootfs: rootfs.digest, blob: rootfs.rootfs.blob };
   const find = async (madeWith: Readonly<Record<string, string>>): Promise<GoldenBuilt | undefined> => {
-    const golden = await store.newest(name, (one) => Object.entries(madeWith).every(([key, value]) => one.madeWith[key] === value));
+    const golden = await store.newest(name, (one) => isMadeWith(one, madeWith));
     return golden !== undefined && (await store.checkGolden(golden)).ok ? { golden, rootfs, built: false } : undefined;
   };
   const seal = async (made: { parts: BootParts; requires: readonly string[]; key: Readonly<Record<string, string>> }, scratch: string) => {
@@ -62,10 +62,10 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
     );
     return { golden, rootfs, built: true };
   };
-  if (kept !== null && alone !== null) {
-    const key = { kernel: `${kept.called} ${alone.kernel.blob}`, initrd: 'none' };
+  if (kept !== null) {
+    const key = { kernel: `${kept.called} ${kept.parts.kernel.blob}`, initrd: 'none' };
     const known = request.use === 'fresh' ? undefined : await find({ ...local, ...key });
-    return known ?? store.exclusively(signal, (scratch) => seal({ parts: alone, requires: REQUIRES_ALONE, key }, scratch));
+    return known ?? store.exclusively(signal, (scratch) => seal({ parts: kept.parts, requires: REQUIRES_ALONE, key }, scratch));
   }
   const initScript = await readFile(join(request.builtIn, 'tiny', 'initrd-init'));
   const known = (request.use ?? 'as-built') === 'as-built' ? await find({ ...local, initrd: initrdDigest(initScript) }) : undefined;

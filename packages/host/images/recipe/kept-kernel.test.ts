@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { elfSample } from '@linstock/testkit/kernel-samples';
 import { keepKernel } from '../../kernels/keep.ts';
 import { ImageStore } from '../store.ts';
-import { bootPartsOfKept, keptKernel, REQUIRES_ALONE } from './kept-kernel.ts';
+import { bootPartsOfKept, REQUIRES_ALONE } from './kept-kernel.ts';
 
 let folder: string;
 let store: ImageStore;
@@ -26,7 +26,7 @@ async function keep(values: Readonly<Record<string, string>> = {}): Promise<void
   await writeFile(join(folder, 'config'), `# Linux/x86 6.1.99 Kernel Configuration\n${lines.join('\n')}\n`);
   await keepKernel(store, { path: join(folder, 'vmlinux'), configPath: join(folder, 'config'), name: 'mine' });
 }
-const parts = async (named = 'mine'): Promise<unknown> => bootPartsOfKept(store, await keptKernel(store, named));
+const parts = async (named = 'mine'): Promise<unknown> => (await bootPartsOfKept(store, named)).parts;
 
 test('a kernel that drives the guest by itself is all that the image boots with', async () => {
   await keep();
@@ -51,8 +51,8 @@ test('no such kernel, one whose configuration nobody knows, and one whose file i
   await keepKernel(store, { path: join(folder, 'bare'), name: 'bare' });
   await expect(parts('bare')).rejects.toThrow('What is built into the kernel bare@1 is not known');
   await keep();
-  const { record } = await keptKernel(store, 'mine');
-  await chmod(store.blobPath(record.kernel.blob), 0o644);
-  await truncate(store.blobPath(record.kernel.blob), 10);
+  const { kernel } = (await bootPartsOfKept(store, 'mine')).parts;
+  await chmod(store.blobPath(kernel.blob), 0o644);
+  await truncate(store.blobPath(kernel.blob), 10);
   await expect(parts()).rejects.toThrow('damaged or gone');
 });

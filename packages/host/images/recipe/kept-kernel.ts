@@ -1,6 +1,5 @@
 /** What an image boots with when it is given a kernel of the store: that kernel alone, which must drive the guest by itself. */
 import { readFile } from 'node:fs/promises';
-import type { KernelRecord } from '@linstock/contract';
 import { leastMemoryMiB, readKernel } from '../golden-parts.ts';
 import { REQUIRES, type BootParts } from '../boot-parts.ts';
 import { faultOfRefusal, imageFault } from '../refusal.ts';
@@ -12,16 +11,12 @@ const forInitrd: readonly string[] = ['BLK_DEV_INITRD', 'RD_GZIP'];
 export const REQUIRES_ALONE: readonly string[] = [...REQUIRES.filter((option) => !forInitrd.includes(option)), 'IP_PNP'].toSorted();
 
 /** A fault when there is no such kernel, or it cannot boot alone. */
-export async function keptKernel(store: ImageStore, named: string): Promise<{ record: KernelRecord; called: string }> {
+export async function bootPartsOfKept(store: ImageStore, named: string): Promise<{ called: string; parts: BootParts }> {
   const record = await new KernelShelf(store).find(named);
   if (record === undefined) throw imageFault(`There is no kernel ${named} in the store. "linstock kernel list" shows what there is.`);
   const called = `${record.name}@${record.version}`;
   if (!(await store.hold(record.kernel)))
     throw imageFault(`The file of the kernel ${called} is damaged or gone. Import or build it again.`);
-  return { record, called };
-}
-
-export async function bootPartsOfKept(store: ImageStore, { record, called }: { record: KernelRecord; called: string }): Promise<BootParts> {
   const { blob, bytes } = record.kernel;
   if (record.config === null)
     throw imageFault(
@@ -36,5 +31,6 @@ export async function bootPartsOfKept(store: ImageStore, { record, called }: { r
     throw imageFault(
       `The kernel ${called} boots without an initrd here, and these are not built into it: ${missing.map((option) => `CONFIG_${option}`).join(', ')}. Build it with them; "linstock kernel build" does.`,
     );
-  return { kernel: { blob, bytes, ...facts, package: null }, initrd: null, leastMemoryMiB: leastMemoryMiB(highestLoadEndBytes, null) };
+  const kernel = { blob, bytes, ...facts, package: null };
+  return { called, parts: { kernel, initrd: null, leastMemoryMiB: leastMemoryMiB(highestLoadEndBytes, null) } };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { rootfsRecordSchema } from '@linstock/contract';
 import type { RootfsRecord } from '@linstock/contract';
 import { ensureFolder, isThere, listFolder, readTextIfThere, writeDurably } from '../../tools/files.ts';
+import { isMadeWith } from '../manifest.ts';
 import type { ImageStore } from '../store.ts';
 
 export class RootfsShelf {
@@ -22,7 +23,7 @@ export class RootfsShelf {
   /** The newest that was made with these, and whose image is whole. */
   async find(name: string, madeWith: Readonly<Record<string, string>>): Promise<RootfsRecord | undefined> {
     for (const record of (await this.#named(name)).toSorted((a, b) => b.createdAt - a.createdAt)) {
-      if (!Object.entries(madeWith).every(([key, value]) => record.madeWith[key] === value)) continue;
+      if (!isMadeWith(record, madeWith)) continue;
       if (await this.#store.hold(record.rootfs)) return record;
     }
     return undefined;

@@ -2,7 +2,7 @@
  * Two builds of a small kernel, one of them interrupted: some minutes of every core. Only where LINSTOCK_TEST_KERNEL_BUILD=1 asks for it;
  * LINSTOCK_TEST_KERNEL_SERIES names other sources than those of 6.1.
  */
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,6 +10,7 @@ import { ImageStore } from '../../images/store.ts';
 import { lacks } from '../../images/real-needs.ts';
 import { buildKernel } from './build.ts';
 import type { BuildKernelRequest, BuiltKernel } from './build.ts';
+import { processesIn } from './testing/processes-in.ts';
 
 const reason =
   process.env['LINSTOCK_TEST_KERNEL_BUILD'] === '1'
@@ -123,13 +124,3 @@ describe.skipIf(reason !== undefined)('a small kernel', () => {
     ]);
   });
 });
-
-/** Command lines of processes that work below a folder. */
-async function processesIn(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => ''); // ended while we looked, or somebody else's
-    if (cwd.startsWith(folder)) found.push(`${pid} in ${cwd}`);
-  }
-  return found;
-}

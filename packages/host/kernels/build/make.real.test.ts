@@ -1,6 +1,6 @@
 /** `make` as builds call it, on trees of a few lines. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { eventually } from '@linstock/testkit';
 import { lacks } from '../../images/real-needs.ts';
 import { make, watching } from './make.ts';
 import type { Making } from './make.ts';
+import { processesIn } from './testing/processes-in.ts';
 
 const reason = await lacks('make', 'setpriv', 'env');
 if (reason !== undefined) console.log(`skipped: ${reason}`);
@@ -83,13 +84,3 @@ describe.skipIf(reason !== undefined)('make', () => {
     ).toEqual([]);
   });
 });
-
-/** Processes that work in a folder. */
-async function processesIn(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => ''); // ended while we looked, or somebody else's
-    if (cwd.startsWith(folder)) found.push(`${pid} in ${cwd}`);
-  }
-  return found;
-}
