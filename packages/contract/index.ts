@@ -1,6 +1,7 @@
 export * from './ids.ts';
 export * from './faults.ts';
 export * from './signals.ts';
+export * from './diagnosis.ts';
 export * from './proof.ts';
 export * from './kernel.ts';
 export * from './kernel-record.ts';
