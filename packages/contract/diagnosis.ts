@@ -77,6 +77,8 @@ export const evidenceDocumentSchema = z.strictObject({
   text: z.string(),
   /** why a part of it is not there; null = whole */
   cut: z.string().nullable(),
+  /** lines that were left out: so many before the line with this index (from 0) of the text */
+  gaps: z.array(z.strictObject({ before: z.int(), lines: z.int() })).optional(),
 });
 export type EvidenceDocument = z.infer<typeof evidenceDocumentSchema>;
 

@@ -1,0 +1,3 @@
+export { catalogue, entryOf, layerOf } from './catalogue.ts';
+export { diagnose } from './diagnose.ts';
+export { maskSecrets } from './text.ts';

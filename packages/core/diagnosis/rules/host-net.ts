@@ -1,0 +1,334 @@
+import type { Because } from '@linstock/contract';
+import type { Evidence, LinkFact } from '../evidence.ts';
+import { inSubnet, type Picture } from '../picture.ts';
+import { networkOf } from '../read/ipv4.ts';
+import { ipArgumentOf } from './guest-net.ts';
+import type { Finding, Rule } from './rule.ts';
+
+/** The host's half of the path: TAP, bridge, address, route, filters. */
+export const hostNet: Rule = (e, p) => [...port(e, p), ...subnet(e, p), ...owners(e, p), ...filters(e, p), ...leaks(e, p)];
+
+/** A line of `ip link` in full, where a `master` would stand. */
+const isFull = (l: LinkFact): boolean => l.mtu !== null && l.flags.length > 0;
+
+function port(e: Evidence, p: Picture): Finding[] {
+  const findings: Finding[] = [];
+  const { tap } = p;
+  const missing = p.findAny(
+    /Device "([\w.-]*tap[\w.-]*|fc-[\w.-]+|vm[\w.-]+)" does not exist|Cannot find device "([\w.-]*tap[\w.-]*|fc-[\w.-]+)"/i,
+    (l) => l.place !== 'guest',
+  );
+  if (missing) findings.push({ code: 'host.net.tap-missing', confidence: 'likely', because: [p.citeLine(missing)] });
+  if (tap) {
+    const up = tap.flags.includes('UP');
+    const carrier = tap.flags.includes('LOWER_UP');
+    const noCarrier = tap.flags.includes('NO-CARRIER');
+    const bad = p.reached === null || p.lost;
+    if (tap.flags.length > 0 && !up && bad)
+      findings.push({
+        code: 'host.net.tap-down',
+        confidence: 'likely',
+        because: [p.citeLine(tap.at)],
+        command: ['ip', 'link', 'set', tap.name, 'up'],
+      });
+    else if (noCarrier && up && bad) {
+      findings.push({
+        code: 'host.vmm-not-attached-to-tap',
+        confidence: 'likely',
+        because: [p.citeLine(tap.at), ...(p.vmmGone ? [p.citeLine(p.vmmGone)] : [])],
+      });
+    }
+    const bridgeExists = p.bridgeName !== null && (p.bridge !== null || e.asked.bridge !== null);
+    const listed = e.links.some((l) => l.name === tap.name && l.master !== null && l.place !== 'guest');
+    if (isFull(tap) && !listed && (bridgeExists || e.links.some((l) => l.kind === 'bridge')) && bad && !routed(e, tap)) {
+      findings.push({
+        code: 'host.net.tap-not-on-bridge',
+        confidence: 'likely',
+        because: [p.citeLine(tap.at), ...(p.bridge ? [p.citeLine(p.bridge.at)] : [])],
+        ...(p.bridgeName ? { command: ['ip', 'link', 'set', tap.name, 'master', p.bridgeName] } : {}),
+      });
+    } else if (tap.master !== null && e.asked.bridge && tap.master !== e.asked.bridge.value && bad) {
+      findings.push({
+        code: 'host.net.tap-not-on-bridge',
+        confidence: 'likely',
+        because: [p.citeLine(tap.at), p.citeLine(e.asked.bridge.at)],
+        title: `The TAP is on ${tap.master}, and should be on ${e.asked.bridge.value}`,
+      });
+    }
+    if (!carrier && !noCarrier && tap.state === 'DOWN' && tap.flags.length === 0 && bad)
+      findings.push({ code: 'host.vmm-not-attached-to-tap', confidence: 'possible', because: [p.citeLine(tap.at)] });
+  } else if (e.asked.tap && e.shown.has('links') && e.links.some((l) => l.place !== 'guest' && l.kind === 'bridge') && p.reached === null) {
+    const list = e.lines.find((l) => l.command !== null && /^(?:sudo )?ip (?:-\w+ )*(?:a|addr|l|link)(?: show)?$/.test(l.command));
+    if (list) findings.push({ code: 'host.net.tap-missing', confidence: 'likely', because: [p.citeLine(e.asked.tap.at)] });
+  }
+  if (p.bridge && p.bridge.flags.length > 0 && !p.bridge.flags.includes('UP'))
+    findings.push({ code: 'host.net.bridge-down', confidence: 'likely', because: [p.citeLine(p.bridge.at)] });
+  const noBridge =
+    p.bridgeName === null
+      ? null
+      : p.findAny(
+          new RegExp(
+            `Device "${p.bridgeName.replaceAll(/[^\w-]/g, '')}" does not exist|bridge ${p.bridgeName.replaceAll(/[^\w-]/g, '')} does not exist`,
+          ),
+        );
+  if (noBridge) findings.push({ code: 'host.net.bridge-missing', confidence: 'likely', because: [p.citeLine(noBridge)] });
+  if (
+    p.bridge &&
+    e.shown.has('addresses-host') &&
+    p.bridgeAddresses.length === 0 &&
+    p.bridge.flags.includes('UP') &&
+    p.reached === null &&
+    !routed(e, p.tap)
+  ) {
+    const blocks = new Set(e.links.filter((l) => l.place !== 'guest' && l.name === p.bridgeName).map((l) => l.at.block));
+    const shownWith = e.addresses.some((a) => a.place !== 'guest' && blocks.has(a.at.block));
+    if (shownWith) findings.push({ code: 'host.net.bridge-address-missing', confidence: 'likely', because: [p.citeLine(p.bridge.at)] });
+  }
+  const isolated = e.links.filter((l) => l.isolated === true);
+  if (isolated.length >= 2 && e.probes.some((x) => x.place === 'guest' && x.answer !== 'ok'))
+    findings.push({ code: 'host.net.port-isolated', confidence: 'likely', because: isolated.slice(0, 2).map((l) => p.citeLine(l.at)) });
+  return findings;
+}
+
+/** A TAP with an address of its own needs no bridge. */
+const routed = (e: Evidence, tap: LinkFact | null): boolean =>
+  tap !== null && e.addresses.some((a) => a.link === tap.name && a.place !== 'guest');
+
+function subnet(e: Evidence, p: Picture): Finding[] {
+  if (p.address === null) return [];
+  const address = p.address;
+  const own = p.bridgeAddresses.filter((a) => a.prefix !== null);
+  const inside = own.some((a) => inSubnet(a.address, address, a.prefix ?? 32));
+  const argument = ipArgumentOf(e);
+  const effective = argument !== null && /^\d/.test(argument.address) ? argument.address : address;
+  const outsideEffective = own.length > 0 && !own.some((a) => inSubnet(a.address, effective, a.prefix ?? 32));
+  const get = e.routeGets.find((r) => r.place !== 'guest' && (r.to === address || r.to === effective));
+  const askedAt = e.asked.addresses.find((a) => a.value === address)?.at ?? e.commandLine?.at ?? null;
+  if (own.length > 0 && (!inside || outsideEffective)) {
+    const because: Because[] = [
+      ...(askedAt ? [p.citeLine(askedAt)] : []),
+      ...(own[0] ? [p.citeLine(own[0].at)] : []),
+      ...(get ? [p.citeLine(get.at)] : []),
+    ];
+    return [{ code: 'host.net.vm-address-outside-bridge-subnet', confidence: 'likely', because }];
+  }
+  const pool = p.findAny(/\bpool\b.{0,60}\d+\.\d+\.\d+\.\d+/i);
+  if (own.length === 0 && get?.via && p.reached === null && (pool || p.bridgeName !== null)) {
+    return [
+      {
+        code: 'host.net.vm-address-outside-bridge-subnet',
+        confidence: pool ? 'likely' : 'possible',
+        because: [p.citeLine(get.at), ...(pool ? [p.citeLine(pool)] : [])],
+      },
+    ];
+  }
+  const twins = e.addresses.filter(
+    (a) => a.place !== 'guest' && a.link !== 'lo' && a.prefix !== null && a.prefix < 32 && inSubnet(a.address, address, a.prefix),
+  );
+  const links = new Set(twins.map((a) => a.link));
+  if (links.size > 1 && (p.reached === null || (get && get.dev !== p.bridgeName))) {
+    const other = twins.find((a) => a.link !== p.bridgeName);
+    return [
+      {
+        code: 'host.net.same-subnet-on-two-interfaces',
+        confidence: 'likely',
+        because: [...twins.slice(0, 3).map((a) => p.citeLine(a.at)), ...(get ? [p.citeLine(get.at)] : [])],
+        ...(other ? { command: ['ip', 'addr', 'del', `${other.address}/${other.prefix}`, 'dev', other.link] } : {}),
+      },
+    ];
+  }
+  const routes = e.routes.filter((r) => r.place !== 'guest' && p.prefix !== null && r.to === networkOf(address, p.prefix));
+  const routeLinks = new Set(routes.map((r) => r.dev));
+  if (routeLinks.size > 1 && p.reached === null)
+    return [
+      { code: 'host.net.same-subnet-on-two-interfaces', confidence: 'likely', because: routes.slice(0, 3).map((r) => p.citeLine(r.at)) },
+    ];
+  if (get && p.bridgeName !== null && get.dev !== p.bridgeName && get.dev !== p.tap?.name && p.reached === null) {
+    return [
+      {
+        code: 'host.net.route-diverted',
+        confidence: 'likely',
+        because: [p.citeLine(get.at)],
+        title: `The host's route to ${address} leaves by ${get.dev}, not by ${p.bridgeName}`,
+      },
+    ];
+  }
+  return [];
+}
+
+/** Who answers for the address, and where its MAC is. */
+function owners(e: Evidence, p: Picture): Finding[] {
+  const twoMacs = e.probes.find((x) => x.kind === 'arp' && x.macs.length > 1 && (x.target === p.address || p.address === null));
+  if (twoMacs) return [{ code: 'host.net.address-already-in-use', confidence: 'likely', because: arpLines(e, p, twoMacs.target) }];
+  const duplicate = p.findAny(
+    /duplicate (?:IP )?address|DAD failed|address already (?:in use|assigned).{0,40}(?:ARP|MAC|network)|IP conflict|arping -D.*(?:exit|rc)\W{0,3}1\b/i,
+  );
+  const owner = e.probes.find(
+    (x) => x.kind === 'arp' && x.answer === 'ok' && x.target === p.address && p.mac !== null && !x.macs.includes(p.mac),
+  );
+  const neighbour = e.neighbours.find(
+    (n) => n.place !== 'guest' && n.address === p.address && n.mac !== null && p.mac !== null && n.mac !== p.mac,
+  );
+  const macs = e.forwarding.filter((f) => !f.permanent);
+  const wrongPort =
+    p.mac === null ? undefined : macs.find((f) => f.mac === p.mac && p.tap !== null && f.dev !== p.tap.name && !f.dev.startsWith('port'));
+  const devices = p.mac === null ? new Set<string>() : new Set(macs.filter((f) => f.mac === p.mac).map((f) => f.dev));
+  const moving = p.findAny(/received packet on \S+ with own address as source address|mac.{0,20}(?:moved|flapping)|duplicate mac/i);
+  const sameMac = twinMac(e);
+  if (wrongPort || devices.size > 1 || moving || sameMac.length > 1) {
+    const because = [
+      ...macs
+        .filter((f) => f.mac === p.mac)
+        .slice(0, 3)
+        .map((f) => p.citeLine(f.at)),
+      ...(moving ? [p.citeLine(moving)] : []),
+      ...sameMac.slice(0, 2).map((l) => p.citeLine(l)),
+    ];
+    if (because.length > 0) return [{ code: 'host.net.duplicate-mac', confidence: 'likely', because }];
+  }
+  if (owner ?? neighbour) {
+    const at = owner?.at ?? neighbour?.at;
+    const foreign = owner?.macs[0] ?? neighbour?.mac ?? '';
+    const present = macs.some((f) => f.mac === foreign) || owner !== undefined;
+    if (at && present)
+      return [
+        {
+          code: 'host.net.address-already-in-use',
+          confidence: 'likely',
+          because: [p.citeLine(at), ...(e.asked.mac ? [p.citeLine(e.asked.mac.at)] : [])],
+        },
+      ];
+    if (at && p.reached === null) return [{ code: 'host.net.neighbour-stale', confidence: 'possible', because: [p.citeLine(at)] }];
+  }
+  if (duplicate) return [{ code: 'host.net.address-already-in-use', confidence: 'likely', because: [p.citeLine(duplicate)] }];
+  return [];
+}
+
+const arpLines = (e: Evidence, p: Picture, target: string | null): Because[] =>
+  e.lines
+    .filter((l) => /reply from/i.test(l.body) && (target === null || l.body.includes(target)))
+    .slice(0, 4)
+    .map((l) => p.citeLine(l));
+
+/** Two VMs whose configuration has one MAC. */
+function twinMac(e: Evidence) {
+  const lines = e.lines.filter((l) => /"?guest_mac"?\s*[:=]/.test(l.body));
+  const byMac = Map.groupBy(lines, (l) => /([0-9a-f]{2}(?::[0-9a-f]{2}){5})/i.exec(l.body)?.[1]?.toLowerCase() ?? '');
+  for (const [mac, twins] of byMac) if (mac !== '' && new Set(twins.map((l) => `${l.source}${l.block}`)).size > 1) return twins;
+  return [];
+}
+
+function filters(e: Evidence, p: Picture): Finding[] {
+  const findings: Finding[] = [];
+  const outFailed = e.probes.find(
+    (x) =>
+      x.answer !== 'ok' &&
+      x.answer !== 'no-name' &&
+      (x.place === 'guest' ||
+        /egress|outbound|internet|from (?:the )?(?:guest|vm)|VM to VM|1\.1\.1\.1|8\.8\.8\.8/i.test(
+          `${x.at.section} ${x.at.text} ${x.target ?? ''}`,
+        )),
+  );
+  const outProse = p.findAny(
+    /(?:no|cannot|can't|lost) (?:reach )?(?:the )?(?:internet|outbound|egress)|egress-failed|internet (?:access )?(?:does not|doesn't|fails|is dead)|VM.{0,6}to.{0,6}VM.{0,40}(?:0|lost|fail|dead)/i,
+  );
+  const out = outFailed?.at ?? outProse;
+  const gatewayDown = e.routes.some((r) => r.place === 'guest') && !e.routes.some((r) => r.place === 'guest' && r.to === 'default');
+  const forward = e.firewall.find((f) => f.place !== 'guest' && f.is === 'policy' && f.hook === 'forward' && f.policy !== 'accept');
+  const dropRule = e.firewall.find(
+    (f) => f.place !== 'guest' && f.is === 'rule' && f.hook === 'forward' && (f.verdict === 'drop' || f.verdict === 'reject'),
+  );
+  const accept = e.firewall.some(
+    (f) => f.is === 'rule' && f.hook === 'forward' && f.verdict === 'accept' && p.bridgeName !== null && f.text.includes(p.bridgeName),
+  );
+  const nf = e.sysctls.get('net.bridge.bridge-nf-call-iptables');
+  const sysctlForward = e.sysctls.get('net.ipv4.ip_forward');
+  const offLink = p.find(/IP-Config: Gateway not on directly connected network/) !== null;
+  if (out && !offLink) {
+    if ((forward || dropRule) && !accept) {
+      const at = (forward ?? dropRule)?.at;
+      if (at)
+        findings.push({
+          code: 'host.net.forward-chain-drop',
+          confidence: 'likely',
+          because: [p.citeLine(at), ...(nf?.value === '1' ? [p.citeLine(nf.at)] : []), p.citeLine(out)],
+          degrades: true,
+        });
+    } else if (sysctlForward?.value === '0')
+      findings.push({
+        code: 'host.net.ip-forward-disabled',
+        confidence: 'likely',
+        because: [p.citeLine(sysctlForward.at), p.citeLine(out)],
+        degrades: true,
+      });
+    else if (
+      e.shown.has('firewall-host') &&
+      !gatewayDown &&
+      !e.firewall.some((f) => f.place !== 'guest' && f.is === 'rule' && f.verdict === 'masquerade' && coversSubnet(f.text, p))
+    ) {
+      const wrong = e.firewall.find((f) => f.is === 'rule' && f.verdict === 'masquerade');
+      const timeout = outFailed === undefined || outFailed.answer === 'timeout';
+      if (timeout && (p.reached !== null || p.arp === 'unknown'))
+        findings.push({
+          code: 'host.net.nat-missing',
+          confidence: 'likely',
+          because: [p.citeLine(out), ...(wrong ? [p.citeLine(wrong.at)] : [])],
+          degrades: true,
+        });
+    }
+  }
+  const rp = [...e.sysctls].filter(([key, v]) => key.endsWith('.rp_filter') && v.value === '1' && v.place !== 'guest').map(([, v]) => v);
+  const martian = p.findAny(
+    /martian source|IPReversePathFilter\W{1,4}[1-9]|TcpExtIPReversePathFilter\s+[1-9]|IPReversePathFilter \d+ -> [1-9]/i,
+    (l) => l.place !== 'guest' || /martian/.test(l.body),
+  );
+  const replies = e.frames.some((f) => (f.what === 'echo-reply' || f.what === 'syn-ack' || f.what === 'rst') && f.from === p.address);
+  if ((martian || (rp.length > 0 && replies && p.ping === 'no')) && p.reached === null) {
+    findings.push({
+      code: 'host.net.reverse-path-filter-drop',
+      confidence: 'likely',
+      because: [...(martian ? [p.citeLine(martian)] : []), ...rp.slice(0, 2).map((r) => p.citeLine(r.at))],
+    });
+  }
+  const input = e.firewall.find((f) => f.place !== 'guest' && f.is === 'policy' && f.hook === 'input' && f.policy !== 'accept');
+  const toHost = e.probes.find(
+    (x) =>
+      x.place === 'guest' &&
+      x.answer === 'timeout' &&
+      x.target !== null &&
+      (x.target === e.asked.gateway?.value || p.bridgeAddresses.some((a) => a.address === x.target)),
+  );
+  if (input && toHost)
+    findings.push({
+      code: 'host.net.input-chain-drop',
+      confidence: 'likely',
+      because: [p.citeLine(input.at), p.citeLine(toHost.at)],
+      degrades: true,
+    });
+  return findings;
+}
+
+function coversSubnet(rule: string, p: Picture): boolean {
+  const source =
+    /(?:saddr|-s|source:?)\s+((?:\d{1,3}\.){3}\d{1,3})(?:\/(\d{1,2}))?/.exec(rule) ??
+    /\b((?:\d{1,3}\.){3}\d{1,3})\/(\d{1,2})\s+(?:0\.0\.0\.0\/0|anywhere)/.exec(rule);
+  if (!source?.[1] || p.address === null) return true;
+  return inSubnet(source[1], p.address, Number(source[2] ?? 32));
+}
+
+function leaks(e: Evidence, p: Picture): Finding[] {
+  const dead = e.links.filter((l) => l.kind === 'tap' && l.flags.includes('NO-CARRIER') && l.place !== 'guest');
+  const names = new Set(dead.map((l) => l.name));
+  const counted = [...e.asked.others].find(
+    ([key, v]) => key.startsWith('count:') && Number(v.value) >= 5 && /NO-CARRIER|DOWN/.test(v.at.text),
+  );
+  const left = p.findAny(
+    /(\d{2,5}) (?:stale |dead |orphan(?:ed)? |leftover |leaked )(?:TAPs?|tap devices?|sockets?|directories|processes|interfaces|VMs?)/i,
+  );
+  if (counted) return [{ code: 'host.resources-leaked', confidence: 'likely', because: [p.citeLine(counted[1].at)], degrades: true }];
+  if (names.size >= 5)
+    return [
+      { code: 'host.resources-leaked', confidence: 'likely', because: dead.slice(0, 3).map((l) => p.citeLine(l.at)), degrades: true },
+    ];
+  return left ? [{ code: 'host.resources-leaked', confidence: 'likely', because: [p.citeLine(left)], degrades: true }] : [];
+}
