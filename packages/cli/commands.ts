@@ -38,6 +38,7 @@ import { serve } from './commands/serve.ts';
 import { test } from './commands/test.ts';
 import { up } from './commands/up.ts';
 import { version } from './commands/version.ts';
+import { vmBundle } from './commands/vm/bundle.ts';
 import { vmConsole } from './commands/vm/console.ts';
 import { vmCreate } from './commands/vm/create.ts';
 import { vmDelete } from './commands/vm/delete.ts';
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
   vmShow,
   vmProof,
   vmConsole,
+  vmBundle,
   vmExec,
   vmStart,
   vmStop,

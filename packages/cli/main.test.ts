@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -179,6 +179,26 @@ test('the console is cleaned, unless it is asked for raw', async () => {
   expect((await cli('vm', 'console', 'first', '--raw')).stdout).toBe('\u001B]0;evil\u0007boot\r\n');
 });
 
+test('a bundle is written for its owner only, and over nothing', async () => {
+  const bundle = {
+    format: 'linstock-evidence-1',
+    at: 1,
+    madeBy: '0.1.0',
+    subject: 'vm first (vm_01), boot boot_01',
+    documents: [{ kind: 'console', name: 'console', text: 'a\nb\n', cut: 'the rest is left out' }],
+  };
+  const { cli } = await serving({ 'vm.evidence': () => bundle });
+  const folder = await mkdtemp(join(tmpdir(), 'linstock bundle-'));
+  const file = join(folder, 'first.json');
+  const first = await cli('vm', 'bundle', 'first', '--out', file);
+  expect(first.stdout).toBe(`${file}: vm first (vm_01), boot boot_01\n  console         2 lines; the rest is left out\n`);
+  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(bundle);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const again = await cli('vm', 'bundle', 'first', '--out', file);
+  expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('is there already') });
+  await rm(folder, { recursive: true });
+});
+
 test('lists and proofs look alike everywhere', async () => {
   const { cli } = await serving({
     'vm.list': () => ({
@@ -260,6 +280,7 @@ test('every noun of the API has its command, and no command is there twice', () 
     'vm.wait': 'vm start',
     'host.list': 'host show',
     'event.list': 'events',
+    'vm.evidence': 'vm bundle',
   };
   for (const name of Object.keys(routes)) expect(paths).toContain(elsewhere[name] ?? name.replace('.', ' '));
 });
@@ -267,6 +288,6 @@ test('every noun of the API has its command, and no command is there twice', () 
 test('completion knows every command', async () => {
   const { code, stdout } = await here(['completion', 'bash']);
   expect(code).toBe(0);
-  expect(stdout).toContain('vm) words="create import list show proof console exec start stop pause resume verify delete" ;;');
+  expect(stdout).toContain('vm) words="create import list show proof console bundle exec start stop pause resume verify delete" ;;');
   expect(stdout).toContain('"vm console") words="--json --url --state --help --follow --boot --from --raw" ;;');
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bootViewSchema } from './boot.ts';
+import { evidenceBundleSchema } from './diagnosis.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
 import {
@@ -186,6 +187,20 @@ export const routes = {
     doc: {
       needs: 'A VM.',
       onSuccess: 'Each condition of its newest boot with expected, observed and evidence; null before it was examined.',
+      onFailure: 'Only an unknown VM fails.',
+    },
+  },
+  'vm.evidence': {
+    ...read,
+    path: '/v1/vms/:id/evidence',
+    params: byId,
+    query: none,
+    reply: evidenceBundleSchema,
+    faults: found,
+    doc: {
+      needs: 'A VM; it may run, have failed or be stopped.',
+      onSuccess:
+        'What can be told of its newest boot, taken now and in one piece: text documents in the shapes that people paste, without secrets. A look that could not be made says why in its own place.',
       onFailure: 'Only an unknown VM fails.',
     },
   },

@@ -14,6 +14,7 @@ export * from './cmdline-compare.ts';
 export * from './console/reader.ts';
 export { askedConditions, conditionIds, type Asked } from './proof/asked.ts';
 export { examine } from './proof/examine.ts';
+export * from './evidence/index.ts';
 export type { Absent, Content, ImageNode, ImageView, Listed, Listing, Look, NodeKind, Unreadable } from './rootfs/view.ts';
 export { lintContextOf, type IpLease, type KernelGiven, type LintContext } from './rootfs/context.ts';
 export { factsOf, type FileSystemFacts, type ImageFacts } from './rootfs/facts/facts.ts';

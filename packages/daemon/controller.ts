@@ -82,6 +82,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
         bootDetails: (record, network) => host.bootDetails(record, network),
         whyNoPause: (boot) => host.whyNoPause(boot),
         console: (boot, options) => host.console(boot, options),
+        evidence: (vm, record, signal) => host.evidence(vm, record, signal),
         exec: (vm, order, signal) => host.exec(vm, order, signal),
         lint: (golden) => host.lint(golden),
         differences: (from, to) => host.differences(from, to),

@@ -2,6 +2,7 @@ import { watch } from 'node:fs';
 import type { BootId } from '@linstock/contract';
 import type { ConsoleFacts } from '@linstock/core';
 import { BootConsole, type Reached } from './boot-console.ts';
+import type { ConsoleKeeper } from './vmm/console-log.ts';
 import { ensureFolder, isThere } from './tools/files.ts';
 import { bootFile, type Paths } from './tools/paths.ts';
 import { join } from 'node:path';
@@ -70,10 +71,15 @@ export class ConsoleWatch {
 
   /** Raw bytes from an offset on (the oldest kept when null), until the end of the boot when followed. */
   async *stream(boot: BootId, options: { from: number | null; follow: boolean; signal: AbortSignal }): AsyncGenerator<Uint8Array> {
-    const { keeper } = this.#live.get(boot) ?? this.#made(boot);
+    const keeper = this.keeperOf(boot);
     const exit = join(this.#p.paths.boot(boot), bootFile.exit);
     const ended = async (): Promise<boolean> => !options.follow || (await isThere(exit));
     for await (const chunk of keeper.follow({ from: options.from ?? 0, signal: options.signal, ended })) yield chunk.bytes;
+  }
+
+  /** The kept bytes of any boot's console. */
+  keeperOf(boot: BootId): ConsoleKeeper {
+    return (this.#live.get(boot) ?? this.#made(boot)).keeper;
   }
 
   /** Watches until the signal fires. */

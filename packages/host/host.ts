@@ -3,6 +3,7 @@ import {
   anySignal,
   FaultError,
   type BootId,
+  type EvidenceDocument,
   type ExecFrame,
   type GoldenDiff,
   type GoldenManifest,
@@ -36,6 +37,7 @@ import { AgentLines, type AgentLine, type FindAgent } from './agent-lines.ts';
 import { execFrames } from './exec-frames.ts';
 import { BootGate } from './boot-gate.ts';
 import { ConsoleWatch } from './console-watch.ts';
+import { collectEvidence } from './diagnosis/collect.ts';
 import { gatherSight } from './evidence.ts';
 import { readPlan, writePlan } from './plan-file.ts';
 import { HintQueue } from './hint-queue.ts';
@@ -451,6 +453,38 @@ export class LocalHost implements Host {
     const plan = await readPlan(this.#p.paths.boot(boot));
     const why = plan?.vmm === 'firecracker' ? refusalOfPause(plan.vmmVersion) : null;
     return why === null ? null : { vmm: `Firecracker ${plan?.vmmVersion}`, why };
+  }
+
+  /** Everything that this host can tell of a boot, while it lives and after; see `diagnosis/collect.ts`. */
+  async evidence(vm: Vm, record: BootRecord, signal: AbortSignal): Promise<EvidenceDocument[]> {
+    const { paths, now } = this.#p;
+    const boot = record.id as BootId;
+    const { network, ports } = vm.settings;
+    const live = vm.claim?.id === boot && vm.claim.hostBoot === (await this.#bootIdOfHost());
+    return collectEvidence(
+      {
+        vm,
+        boot,
+        live,
+        wiring: wiringOf(
+          this.mark,
+          network,
+          record.slot,
+          ports.map((p) => p.port),
+        ),
+        mark: this.mark,
+        stateFolder: paths.state,
+        folder: paths.boot(boot),
+        vmm: this.#vmm(vm),
+        console: this.#consoles.keeperOf(boot),
+        agent: async () =>
+          !vm.settings.golden.agent
+            ? { is: 'absent', why: `the image ${vm.settings.golden.name} has no agent` }
+            : this.#agents.wait(boot, this.#agentTarget(vm, boot), anySignal([signal, AbortSignal.timeout(lineMs)])),
+        now,
+      },
+      signal,
+    );
   }
 
   console(boot: string, options: { from: number | null; follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array> {

@@ -1,4 +1,4 @@
-import type { BootView, Goal, Operation, Reply, VmSpecInput, VmView } from '@linstock/contract';
+import type { BootView, EvidenceBundle, Goal, Operation, Reply, VmSpecInput, VmView } from '@linstock/contract';
 import type { BackOff } from './back-off.ts';
 import { signalOf, type CallOptions, type Calls } from './calls.ts';
 import { Exec } from './exec.ts';
@@ -68,6 +68,11 @@ export class Vms {
 
   proof(vm: string, options: { signal?: AbortSignal } = {}): Promise<Reply<'vm.proof'>> {
     return this.#calls.json('vm.proof', { params: { id: vm } }, options);
+  }
+
+  /** Everything that can be told of its newest boot, as one document that another person can open. */
+  evidence(vm: string, options: { signal?: AbortSignal } = {}): Promise<EvidenceBundle> {
+    return this.#calls.json('vm.evidence', { params: { id: vm } }, options);
   }
 
   /** The newest boot of a VM; null before its first. */

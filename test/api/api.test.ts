@@ -239,6 +239,31 @@ describe('reading', () => {
     expect((await send('GET', '/v1/health')).body).toMatchObject({ current: true, vms: 1 });
   });
 
+  it('takes the evidence of a VM that runs, of one that is stopped, and of one that never was started', async () => {
+    const kinds = (reply: { body: unknown }): unknown =>
+      (reply.body as { documents: { kind: string; text: string }[] }).documents.map((d) => d.kind);
+    await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    const running = await send('GET', '/v1/vms/web/evidence');
+    expect(running.body).toMatchObject({
+      format: 'linstock-evidence-1',
+      madeBy: '0.0.0',
+      subject: expect.stringMatching(/^vm web \(vm_.*\), boot boot_/),
+    });
+    expect(kinds(running)).toEqual(['console', 'controller', 'proof']);
+    await send('POST', '/v1/vms/web/actions/stop?until=stopped', {}, wait);
+    const stopped = await send('GET', '/v1/vms/web/evidence');
+    expect(kinds(stopped)).toEqual(['console', 'controller', 'proof']);
+    expect(JSON.stringify(stopped.body)).toContain('ended reason=wished-stopped');
+    await send('POST', '/v1/vms', { name: 'idle', start: false });
+    expect(kinds(await send('GET', '/v1/vms/idle/evidence'))).toEqual(['requested', 'controller']);
+    expect(problemOf(await send('GET', '/v1/vms/nosuch/evidence'))).toMatchObject({ status: 404, code: 'not-found' });
+  });
+
+  it('tells of the last good boot of the same image', async () => {
+    for (const name of ['one', 'two']) await send('POST', '/v1/vms?until=verified', { name }, wait);
+    expect(JSON.stringify((await send('GET', '/v1/vms/two/evidence')).body)).toMatch(/good_boot=boot_.*nothing that is recorded differs/);
+  });
+
   it('knows what is not there', async () => {
     for (const url of ['/v1/vms/nosuch', '/v1/boots/nosuch', '/v1/operations/nosuch', '/v1/vms/nosuch/proof', '/v1/vms/nosuch/console']) {
       expect(problemOf(await send('GET', url)), url).toMatchObject({ status: 404, code: 'not-found' });

@@ -63,6 +63,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       console: async function* () {
         yield Buffer.from('hello');
       },
+      evidence: async () => [{ kind: 'console', name: 'console', text: 'hello', cut: null }],
       exec: async () => frames(),
       lint: async () => findings,
       differences: async () => [{ what: 'package bash', from: '5.1', to: '5.2' }],

@@ -95,6 +95,44 @@ describe.skipIf(reason !== undefined)('proofs of real guests', () => {
     expect(conditionOf(proof, 'agent.ready').verdict).toBe('proved'); // its own line needs no address
   });
 
+  test('the evidence of a guest that is not as it seems: the same looks as a person would make, in one piece, without secrets', async () => {
+    const { api } = here.it;
+    const { vm } = await api.vms.proof('flushed');
+    await here.it.exec('flushed', 'sh', '-c', 'echo "api_token=hunter2" >/dev/console');
+    const bundle = await api.vms.evidence('flushed');
+    const textOf = (kind: string): string => bundle.documents.find((d) => d.kind === kind)?.text ?? `(no ${kind})`;
+    expect(bundle.documents.map((d) => d.kind)).toEqual(['requested', 'console', 'vmm-log', 'host', 'guest', 'controller', 'proof']);
+    expect(textOf('requested')).toContain(`ip=${vm.address} gw=10.77.6.1 mask=255.255.255.0`);
+    expect(textOf('console')).toMatch(/linstock-init: ready[^]*test: drop_addresses[^]*api_token=\(hidden\)/);
+    expect(textOf('vmm-log')).toMatch(/^pid=\d+ version=\S+ query-status \{"status": "running"/m);
+    const host = textOf('host');
+    expect(host).toMatch(/^\$ ip netns exec \S+ ip -d -s link show tap0\n\d+: tap0: <[A-Z_,]*UP,LOWER_UP> .* master br0 /m);
+    expect(host).toMatch(new RegExp(`^${vm.mac} dev tap0 master br0`, 'm')); // it transmits, so it has a driver and a wire
+    expect(host).toContain('2 packets transmitted, 0 received');
+    expect(host).toContain('Received 0 response(s)');
+    expect(host).toMatch(/^\$ tcp connect \S+:6080\n\d+ ms EHOSTUNREACH \[Errno 113\] No route to host$/m);
+    expect(host).toMatch(/^\$ ip netns exec \S+ tcpdump [^]*Request who-has/m);
+    const guest = textOf('guest');
+    expect(guest).toMatch(/^\$ ip addr show$[^]*eth0: <BROADCAST,MULTICAST,UP,LOWER_UP>/m);
+    expect(guest).not.toContain(`inet ${vm.address}/`);
+    expect(guest).toMatch(/^LISTEN .*0\.0\.0\.0:6080/m);
+    expect(textOf('controller')).toMatch(/^t\+[\d.]+s ready$/m);
+    expect(textOf('proof')).toMatch(/^net\.address refuted \| expected /m);
+    expect(JSON.stringify(bundle)).not.toContain('hunter2');
+  });
+
+  test('the evidence of a VM that is stopped: what was kept of its boot, and that there is nobody to ask', async () => {
+    const { api } = here.it;
+    await api.vms.stop('flushed', { until: 'stopped' });
+    const { documents } = await api.vms.evidence('flushed');
+    const of = (kind: string) => documents.find((d) => d.kind === kind);
+    expect(of('console')?.text).toContain('linstock-init: ready');
+    expect(of('vmm-log')?.text).toMatch(/^exited rc=/m);
+    expect(of('host')).toMatchObject({ cut: expect.stringContaining('this boot is over'), text: expect.not.stringContaining('== probes') });
+    expect(of('guest')?.cut).toContain('this boot is over');
+    expect(of('controller')?.text).toContain('ended reason=wished-stopped');
+  });
+
   test('nothing of them is left', async () => {
     const { it } = here;
     await Promise.all(['flood', 'flushed', 'founding'].map((name) => it.api.vms.delete(name, { until: 'deleted' })));

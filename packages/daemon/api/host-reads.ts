@@ -1,4 +1,4 @@
-import type { BootId, ExecFrame, GoldenDiff, GoldenManifest, HostFacts, Network } from '@linstock/contract';
+import type { BootId, EvidenceDocument, ExecFrame, GoldenDiff, GoldenManifest, HostFacts, Network } from '@linstock/contract';
 import type { BootDetails, BootRecord, ExecOrder, RootfsFinding, Vm } from '@linstock/core';
 
 /** What the API may ask a host for directly: looks and talk, never a change of what is there. */
@@ -10,6 +10,8 @@ export interface HostReads {
   whyNoPause(boot: BootId): Promise<{ vmm: string; why: string } | null>;
   /** The kept part of a console from a byte offset on; follows until the signal fires when asked to. */
   console(boot: string, options: { from: number | null; follow: boolean; signal: AbortSignal }): AsyncIterable<Uint8Array>;
+  /** Everything that the host can tell of a boot, while it lives and after. */
+  evidence(vm: Vm, record: BootRecord, signal: AbortSignal): Promise<EvidenceDocument[]>;
   /** Frames of an exec through the guest agent; a fault `agent-absent` is thrown before the first frame. */
   exec(vm: Vm, order: ExecOrder, signal: AbortSignal): Promise<AsyncIterable<ExecFrame>>;
   /** What a static look at its root file system finds; a fault when it cannot be read. */

@@ -5,6 +5,7 @@ import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
 import type { Parts } from './parts.ts';
 import { createVm, refuseFull } from './create-vm.ts';
+import { takeEvidence } from './evidence.ts';
 import { onceIn } from './once.ts';
 import { vmView } from './views.ts';
 import { waitFor } from './waiting.ts';
@@ -16,6 +17,7 @@ type VmHandlers = Pick<
   | 'vm.show'
   | 'vm.wait'
   | 'vm.proof'
+  | 'vm.evidence'
   | 'vm.start'
   | 'vm.stop'
   | 'vm.pause'
@@ -151,6 +153,10 @@ export function vmHandlers(parts: Parts): VmHandlers {
         const boot = vm.claim ? await tx.boot(vm.claim.id) : (await tx.boots({ vm: vm.id, limit: 1 }))[0];
         return document<'vm.proof'>({ vm: await view(tx, vm), boot: boot?.id ?? null, proof: boot?.proof ?? null });
       }),
+    'vm.evidence': async ({ params }, caller) => {
+      const vm = await store.read((tx) => find(tx, params.id));
+      return document<'vm.evidence'>(await takeEvidence(parts, vm, caller.signal));
+    },
     'vm.start': act('vm.start'),
     'vm.stop': act('vm.stop'),
     'vm.pause': act('vm.pause'),

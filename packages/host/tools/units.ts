@@ -268,7 +268,7 @@ export function describeExit(exit: UnitExit | null): string {
   return exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
 }
 
-async function readExit(path: string): Promise<UnitExit | null> {
+export async function readExit(path: string): Promise<UnitExit | null> {
   const text = (await readTextIfThere(path))?.trim();
   if (text === undefined) return null;
   const at = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;

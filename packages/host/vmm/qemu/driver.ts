@@ -20,6 +20,11 @@ import { QmpRefusal, QmpSilence, record, withQmp, type Qmp } from './qmp.ts';
 const LOOK_TIMEOUT_MS = 500;
 const COMMAND_TIMEOUT_MS = 3_000;
 
+/** By its name and not by its program: whoever attends a boot need not know which one launched it. */
+function isNamed(argv: readonly string[], boot: BootId): boolean {
+  return argv[argv.indexOf('-name') + 1] === boot;
+}
+
 const commands = { pause: 'stop', resume: 'cont', 'ask-off': 'system_powerdown' } as const;
 
 export class QemuVmm implements Vmm {
@@ -70,9 +75,7 @@ export class QemuVmm implements Vmm {
   /** Part of a proof, where silence would be told as a fact: so it is given more time than a look. */
   async ask(boot: BootId, folder: string): Promise<{ version: string; pid: number | null } | null> {
     const version = await this.#talk(boot, folder, COMMAND_TIMEOUT_MS, undefined, async (qmp) => qmp.version);
-    return version === null
-      ? null
-      : { version, pid: await this.#units.programOf(boot, folder, (pid) => commandOf(pid)[0] === this.#host.qemu) };
+    return version === null ? null : { version, pid: await this.#units.programOf(boot, folder, (pid) => isNamed(commandOf(pid), boot)) };
   }
 
   async command(boot: BootId, folder: string, command: 'pause' | 'resume' | 'ask-off', signal: AbortSignal): Promise<StepOutcome> {
