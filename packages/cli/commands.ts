@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { bootList } from './commands/boot/list.ts';
 import { bootShow } from './commands/boot/show.ts';
 import { completionCommand } from './commands/completion.ts';
+import { diagnose } from './commands/diagnose.ts';
 import { doctor } from './commands/doctor.ts';
 import { down } from './commands/down.ts';
 import { events } from './commands/events.ts';
@@ -99,6 +100,7 @@ export const commands: readonly Command[] = [
   hostShow,
   operationShow,
   lint,
+  diagnose,
   events,
   health,
   doctor,

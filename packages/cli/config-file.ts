@@ -15,10 +15,16 @@ export type ConfigFile = {
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   ENOTDIR: 'there is no such file',
-  EISDIR: 'it is a folder; name the configuration file in it',
+  EISDIR: 'it is a folder; name a file in it',
   EACCES: 'this user may not read it',
   EPERM: 'this user may not read it',
 };
+
+/** Why a file cannot be read, in words. */
+export function unreadable(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  return reasons[code] ?? `it cannot be read (${code})`;
+}
 
 /** `-` is standard input. One byte more than `most` is read, so that whoever judges it sees that there is more. */
 export async function readConfigFile(file: string, most: number, signal: AbortSignal): Promise<ConfigFile> {
@@ -32,8 +38,7 @@ export async function readConfigFile(file: string, most: number, signal: AbortSi
     }
   } catch (error) {
     signal.throwIfAborted();
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new UsageError(`${file}: ${reasons[code] ?? `it cannot be read (${code})`}`);
+    throw new UsageError(`${file}: ${unreadable(error)}`);
   }
   return {
     name: file,

@@ -1,4 +1,5 @@
 import type * as daemon from '@linstock/daemon';
+import type * as diagnosing from '@linstock/daemon/diagnose';
 import type * as kernels from '@linstock/daemon/kernels';
 import type * as lint from '@linstock/daemon/lint';
 
@@ -44,6 +45,13 @@ export type PlacedFinding = lint.PlacedFinding;
 
 export function loadLint(): Promise<LintFace> {
   return import('@linstock/daemon/lint');
+}
+
+/** The diagnosis of files, and nothing of a controller. */
+export type DiagnoseFace = typeof diagnosing;
+
+export function loadDiagnose(): Promise<DiagnoseFace> {
+  return import('@linstock/daemon/diagnose');
 }
 
 /** What `rootfs lint` uses of it: it needs no controller, only code that reads images. */

@@ -1,3 +1,4 @@
 export { catalogue, entryOf, layerOf } from './catalogue.ts';
 export { diagnose } from './diagnose.ts';
 export { maskSecrets } from './text.ts';
+export { Condenser } from './condense.ts';

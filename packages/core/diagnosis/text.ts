@@ -87,7 +87,7 @@ function placeOf(words: string): Place {
 
 /** What stands before a message: kernel and syslog stamps, levels, Firecracker's own prefix, the wrapping of container logs. */
 function bodyOf(text: string): { body: string; kernelTime: number | null; stamped: boolean; logger: string | null } {
-  let body = text.replace(/^(?:>\s?){1,3}/, '').replaceAll(colourRests, '');
+  let body = text.replace(/^(?:>\s?){1,3}/, '');
   let kernelTime: number | null = null;
   let stamped = false;
   let logger: string | null = null;
@@ -141,7 +141,7 @@ export function linesOf(document: EvidenceDocument): Line[] {
     const raw = text.slice(at, Math.min(end === -1 ? text.length : end, at + mostLineLength));
     at = end === -1 ? text.length + 1 : end + 1;
     for (let g = gaps[gap]; g !== undefined && g.before <= n; g = gaps[++gap]) skipped += g.lines;
-    const clean = maskSecrets(cleanText(raw, mostLineLength));
+    const clean = maskSecrets(cleanText(raw, mostLineLength)).replaceAll(colourRests, '');
     const number = n + 1 + skipped;
     const parsed = bodyOf(clean);
     const heading = /^(?:==+|#{2,5}|\*\*|---+)\s{0,3}([^=*#`]{2,120}?)\s{0,3}(?:==+|\*\*:?|---+)?:?$/.exec(

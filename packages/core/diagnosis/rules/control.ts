@@ -168,7 +168,7 @@ function notApplied(e: Evidence, p: Picture): Finding[] {
       confidence: 'likely',
       because: [p.citeLine(asked.at), p.citeLine(e.commandLine.at)],
       title: `Asked for, and not on the guest's command line: ${lost.slice(0, 5).join(' ').slice(0, 160)}`,
-      ...(p.reached || e.facts.initFinished ? { degrades: true as const } : {}),
+      degrades: true,
     },
   ];
 }
