@@ -66,9 +66,18 @@ function outcomeOf(e: Evidence, p: Picture, findings: readonly Finding[], strong
   const complete = promised.length === 0 ? answered.length > 0 : promised.every((port) => answered.includes(port) || answered.length > 0);
   if (!p.lost && !bad && p.vmmGone === null && complete && (p.ping !== 'no' || answered.length > 0))
     return findings.length > 0 ? 'degraded' : 'ok';
-  const up = e.facts.initFinished !== null && e.facts.panic === null && e.facts.failedUnits.length === 0;
+  const login = p.find(/^\S{0,64} ?login:\s*$/) !== null;
+  const up = (e.facts.initFinished !== null || login) && e.facts.panic === null && e.facts.failedUnits.length === 0;
   const nobodyAsked = e.probes.length === 0 && p.unreached === null;
-  if (findings.length === 0 && (up || p.ping === 'yes') && (nobodyAsked || (p.ping === 'yes' && !bad)) && p.vmmGone === null && !p.lost)
+  if (
+    findings.length === 0 &&
+    (up || p.ping === 'yes') &&
+    (nobodyAsked || p.arp === 'yes') &&
+    (p.ping !== 'no' || p.arp !== 'yes') &&
+    !bad &&
+    p.vmmGone === null &&
+    !p.lost
+  )
     return 'ok';
   return 'unknown';
 }

@@ -19,6 +19,36 @@ const afterlife = matches(
 type Explains = { cause: (code: string) => boolean; consequence: (code: string) => boolean };
 
 const explains: readonly Explains[] = [
+  { cause: matches(/^guest\.net\.driver-/), consequence: matches(/^(?:service\.unit-failed|image\.kernel-modules)/) },
+  { cause: matches(/^guest\.net\.mtu/), consequence: matches(/^(?:host\.net\.(?:nat|forward)|guest\.net\.(?:dns|address-not))/) },
+  { cause: matches(/^host\.net\.input-chain/), consequence: matches(/^host\.net\.(?:nat|forward)/) },
+  { cause: matches(/^control\.stale-process/), consequence: matches(/^host\.net\.port-in-use/) },
+  { cause: matches(/^vmm\.api-unknown/), consequence: matches(/^vmm\.arguments-refused/) },
+  { cause: matches(/^snapshot\.file-corrupt/), consequence: matches(/^snapshot\.file-missing/) },
+  { cause: matches(/^image\.root-device/), consequence: matches(/^service\.(?:unit-failed|crashed|port-\d+-not)/) },
+  {
+    cause: matches(/^kernel\.other-than/),
+    consequence: matches(/^(?:kernel\.(?:container|option|vsock)|image\.kernel-modules|service\.)/),
+  },
+  { cause: matches(/^kernel\.option/), consequence: matches(/^(?:service\.|kernel\.container)/) },
+  { cause: matches(/^host\.net\.reverse/), consequence: matches(/^host\.net\.(?:same-subnet|route-diverted)/) },
+  { cause: matches(/^vmm\.config-key/), consequence: matches(/^(?:guest\.net\.(?:driver|address-not|link)|host\.vmm-not)/) },
+  { cause: matches(/^boot\.entropy/), consequence: matches(/^service\.(?:port-\d+-not|sshd|too-slow|unit)/) },
+  {
+    cause: matches(/^(?:vmm\.(?!request-refused)|snapshot\.|host\.|image\.|boot\.|control\.)/),
+    consequence: matches(/^vmm\.request-refused/),
+  },
+  { cause: matches(/^host\.(?:huge|disk)|^vmm\.file-size/), consequence: matches(/^vmm\.(?:crashed|killed|seccomp)/) },
+  {
+    cause: matches(/^vmm\.(?:config-invalid|api-|arguments|jailer|device|vcpu|memory-size|kernel|log-)|^host\.net\.port/),
+    consequence: matches(/^vmm\.(?:crashed|killed)/),
+  },
+  {
+    cause: matches(/^vmm\.(?:file-|drive-|kernel-|log-|vsock|jailer)/),
+    consequence: matches(/^vmm\.(?:config-invalid|api-misuse|api-unknown)/),
+  },
+  { cause: matches(/^boot\.guest-powered-off/), consequence: afterlife },
+  { cause: matches(/^service\.supervisor/), consequence: matches(/^service\./) },
   // the guest ended or never began
   {
     cause: matches(

@@ -65,15 +65,19 @@ const known =
   /^(?:sudo\s+)?(?:[\w/.-]*\/)?(?:ip|bridge|brctl|arp|arping|ping6?|curl|wget|nc|ncat|telnet|ssh|tcpdump|ss|netstat|nft|iptables(?:-save|-legacy|-nft)?|ip6tables|systemctl|journalctl|systemd-analyze|networkctl|resolvectl|dmesg|cat|ls|file|stat|mount|df|du|free|uname|ps|pgrep|pidof|lsof|fuser|sysctl|ethtool|ifconfig|route|nslookup|dig|host|getent|zcat|zgrep|grep|strings|modprobe|lsmod|modinfo|insmod|docker|kata-runtime|ctr|crictl|nerdctl|firectl|firecracker|jailer|qemu-system-\w+|qemu-img|fsck\S*|e2fsck|dumpe2fs|tune2fs|debugfs|blkid|lsblk|mke2fs|mkfs\S*|losetup|id|whoami|getfacl|ulimit|uptime|date|timedatectl|hwclock|hostname|hostnamectl|cpuid|lscpu|kvm-ok|virt-host-validate|conntrack|tc|ufw|firewall-cmd|socat|websocat|python3?|node|echo|findmnt|readelf|objdump|tail|head|less|kubectl|nmap|traceroute|mtr|systemd-detect-virt|last|loginctl|getenforce|ausearch|aa-status|unshare|nsenter|tcp|http|ws|rfb|show|list|linstock)\b/;
 
 /** `$ ip addr`, `# ip addr`, `root@web-1:~# ip addr`, `[root@host ~]# …`, `/ # …` */
-export function commandOf(line: string): { command: string; who: string | null } | null {
+export function commandOf(line: string): { command: string; who: string | null; inGuest: boolean } | null {
   const prompt =
     /^(?:\(\w[\w.-]{0,30}\) )?\[?([\w.-]{1,32}@[\w.-]{1,64})[: ][^#$%\]]{0,120}\]?\s?[#$%]\s+(.{1,400})$/.exec(line) ??
-    /^()(?:\/|~|bash-[\d.]+|sh-[\d.]+|(?:guest|host|vm)[\w -]{0,20})?\s?[$#%❯➜>]\s+(.{1,400})$/.exec(line);
+    /^()(?:\/|~|bash-[\d.]+|sh-[\d.]+|(?:guest|host|vm|hypervisor|inside|micro-?vm)[\w -]{0,20})?\s?[#$%❯➜>]\s+(.{1,400})$/i.exec(line);
   if (prompt?.[2] === undefined) return null;
   const command = prompt[2].trim();
   const sign = /^[$❯➜]/.test(line);
   if (!prompt[1] && !sign && !known.test(command)) return null;
-  return { command, who: prompt[1] || null };
+  return {
+    command,
+    who: prompt[1] || (/^(?:guest|host|vm|hypervisor|inside|micro-?vm)\b/i.exec(line)?.[0] ?? null),
+    inGuest: /^(?:guest|vm|inside|micro-?vm)\b/i.test(line),
+  };
 }
 
 const guestWords =
@@ -103,6 +107,8 @@ function bodyOf(text: string): { body: string; kernelTime: number | null; stampe
     body = body.slice(syslog[0].length);
     stamped = logger === 'kernel';
   }
+  // Firecracker's own log, with and without levels
+  body = body.replace(/^\d{4}-\d\d-\d\dT[\d:.]{8,20}Z? \[[\w.-]{1,64}(?::[\w .-]{1,32}){0,3}(?::[\w/.-]{1,80}:\d{1,6})?\] /, '');
   body = body.replace(/^<\d{1,3}>/, '');
   const stamp = stampPattern.exec(body);
   if (stamp?.[1] !== undefined) {
@@ -147,7 +153,7 @@ export function linesOf(document: EvidenceDocument): Line[] {
     const heading = /^(?:==+|#{2,5}|\*\*|---+)\s{0,3}([^=*#`]{2,120}?)\s{0,3}(?:==+|\*\*:?|---+)?:?$/.exec(
       clean.includes('ping statistics') ? '' : clean,
     );
-    const typed = heading || document.kind === 'console' ? null : commandOf(clean.replace(/^>\s/, ''));
+    const typed = heading || document.kind === 'console' ? null : commandOf(clean.replace(/^(?:>\s|\s{1,8})/, ''));
     if (heading?.[1] !== undefined && document.kind !== 'console') {
       section = heading[1].toLowerCase();
       sectionPlace = placeOf(section);
@@ -157,8 +163,11 @@ export function linesOf(document: EvidenceDocument): Line[] {
     } else if (typed) {
       command = typed.command;
       block++;
-      commandPlace =
-        typed.who && /guest|vm|alpine|ubuntu-fc|localhost|debian@|tiny|(?:^|@)(?:fc|micro)/i.test(typed.who) ? 'guest' : 'unknown';
+      commandPlace = /^(?:host|hypervisor)$/i.test(typed.who ?? '')
+        ? 'host'
+        : typed.inGuest || (typed.who && /guest|vm|alpine|ubuntu-fc|localhost|debian@|tiny|(?:^|@)(?:fc|micro|vm|sandbox)/i.test(typed.who))
+          ? 'guest'
+          : 'unknown';
       // `# ip addr` below a heading of the guest; `ip netns exec`, `nsenter` are the host's
       if (/\b(?:ssh|vsock|exec)\b.{0,80}\b(?:ip|ss|cat|systemctl|ping|netstat)\b/.test(command) && !/netns exec|nsenter/.test(command))
         commandPlace = 'guest';
@@ -170,14 +179,19 @@ export function linesOf(document: EvidenceDocument): Line[] {
       if (words !== 'unknown') sectionPlace = words;
       block++;
     }
+    const spoken = /^(guest|host|vm|hypervisor)\b\s?(?:[#$:>]|->|→)/i.exec(clean.trimStart())?.[1]?.toLowerCase();
     const place: Place =
-      document.kind === 'guest' || document.kind === 'console'
-        ? 'guest'
-        : commandPlace !== 'unknown'
-          ? commandPlace
-          : sectionPlace !== 'unknown'
-            ? sectionPlace
-            : 'unknown';
+      spoken !== undefined && document.kind !== 'console'
+        ? spoken === 'guest' || spoken === 'vm'
+          ? 'guest'
+          : 'host'
+        : document.kind === 'guest' || document.kind === 'console'
+          ? 'guest'
+          : commandPlace !== 'unknown'
+            ? commandPlace
+            : sectionPlace !== 'unknown'
+              ? sectionPlace
+              : 'unknown';
     const fromGuestLog = document.kind !== 'vmm-log' && document.kind !== 'controller';
     const isConsole =
       document.kind === 'console' ||

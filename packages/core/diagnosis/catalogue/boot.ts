@@ -128,6 +128,11 @@ export const bootCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Offer kvm-clock or an RTC, and let the agent or a time service set the clock.',
     disproof: 'The guest agrees with the host.',
   },
+  'boot.guest-powered-off': {
+    title: 'The guest was shut down from inside',
+    fix: 'Find who asked for it; on x86 a Firecracker guest ends its VMM with reboot, not with poweroff.',
+    disproof: 'The guest answers after the line.',
+  },
   'boot.entropy-starved': {
     title: 'The guest waits for randomness',
     fix: 'Offer a virtio-rng (entropy) device, or pass random.trust_cpu=on.',

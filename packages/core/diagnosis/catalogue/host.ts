@@ -105,6 +105,11 @@ export const hostCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Use XFS or btrfs with reflinks, qcow2 on QEMU, or a read-only base with a small disk over it.',
     disproof: '`cp --reflink=always` works there.',
   },
+  'host.disk.thin-pool-missing': {
+    title: 'The thin pool that disks of VMs come from is not there',
+    fix: 'Create or activate it again; a pool over loop devices is gone after each reboot.',
+    disproof: '`dmsetup ls` lists the pool.',
+  },
   'host.disk.image-in-use': {
     title: 'The image is open for writing elsewhere',
     fix: 'Give each VM its own copy, and never write to a golden image.',

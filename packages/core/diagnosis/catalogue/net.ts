@@ -253,6 +253,11 @@ export const netCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Give all of them, and the guest, the smallest.',
     disproof: "A ping of full size with the don't-fragment bit is answered.",
   },
+  'host.net.port-in-use': {
+    title: 'A port of the host that should lead to the guest belongs to another process',
+    fix: 'Take another port, or end the process that has it (`ss -ltnp`).',
+    disproof: 'Nobody listens on that port of the host.',
+  },
   'host.net.too-many-ports': {
     title: 'The bridge takes no more ports',
     fix: 'A bridge of Linux has 1,023 ports: use a second one.',

@@ -113,6 +113,11 @@ export const restCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Keep its exit status and its last words: print them on the console.',
     disproof: 'Lifetimes that differ from the period of the supervisor.',
   },
+  'service.supervisor-ends-all': {
+    title: 'One service ended, and the script that started them took the others along',
+    fix: 'Give each service its own unit, or wait for all of them; then see why the first one ended.',
+    disproof: 'The others go on when one ends.',
+  },
   'service.start-script-fails': {
     title: 'The script that starts the service fails',
     fix: 'Mend the line that the message names; "Started" only says that it was forked.',

@@ -76,6 +76,21 @@ export const vmmCatalogue: Record<string, CatalogueEntry> = {
     command: ['linstock', 'lint', 'CONFIG'],
     disproof: 'The schema of this version has the key.',
   },
+  'vmm.request-refused': {
+    title: 'The VMM refused what it was asked for',
+    fix: 'Its own words say why; compare the request with the API of exactly this version.',
+    disproof: 'The same request is accepted.',
+  },
+  'vmm.arguments-refused': {
+    title: 'The VMM refused its command line',
+    fix: 'Correct the argument that the message names; the jailer passes --id and the like by itself.',
+    disproof: 'The VMM starts with these arguments.',
+  },
+  'vmm.file-size-limit': {
+    title: 'A limit on the size of files ended the VMM',
+    fix: 'Raise --resource-limit fsize= of the jailer over the size of the memory and disks it writes.',
+    disproof: 'The limit is larger than every file it writes.',
+  },
   'vmm.api-misuse': {
     title: 'A request came in a state that does not allow it',
     fix: 'Order the requests: everything before InstanceStart, pause before a snapshot.',

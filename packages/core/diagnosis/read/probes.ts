@@ -145,9 +145,9 @@ function readPing(at: Line, g: Gather, s: ProbeState): boolean {
     probe(g, at, { kind: 'ping', answer: prose[2] || prose[4] ? 'ok' : 'timeout', target: prose[1] ?? s.pinging });
     return /^\W{0,3}ping\b/i.test(text) ? readConnect(at, g, s) || true : true;
   }
-  const lossAlone = /^(0|100)% packet loss$/.exec(text);
+  const lossAlone = new RegExp(`(?:^|(${ipv4})\\s+|\\s)(0|100)% packet loss`).exec(text);
   if (lossAlone) {
-    probe(g, at, { kind: 'ping', answer: lossAlone[1] === '0' ? 'ok' : 'timeout', target: s.pinging });
+    probe(g, at, { kind: 'ping', answer: lossAlone[2] === '0' ? 'ok' : 'timeout', target: lossAlone[1] ?? s.pinging });
     return true;
   }
   if (/^ping: (?:connect|sendmsg|sendto|bad address)/.test(text)) {
@@ -159,6 +159,8 @@ function readPing(at: Line, g: Gather, s: ProbeState): boolean {
 
 function readHttp(at: Line, g: Gather, s: ProbeState): boolean {
   const text = at.body;
+  // an answer of the VMM, not of the guest
+  if (at.command !== null && /--unix-socket|\.sock\b/.test(at.command)) return false;
   const line =
     /^(?:[<*]\s*)?HTTP\/\d(?:\.\d)? (\d{3})\b/.exec(text) ??
     /^http=(\d{3})\b/.exec(text) ??
@@ -185,6 +187,20 @@ function readHttp(at: Line, g: Gather, s: ProbeState): boolean {
       answer: 'ok',
       status: Number(ports[3] ?? ports[2]),
       port: Number(ports[1]),
+    });
+    return true;
+  }
+  const prose = /(?:\bHTTP(?:\/\d\.\d)?[ :=]{1,2}|\bstatus[ :=]{1,2}|^)([1-5]\d\d)(?:\s+OK)?$/.exec(text);
+  if (prose?.[1] && (/HTTP|status/.test(text) || /%\{http_code\}/.test(at.command ?? ''))) {
+    const status = Number(prose[1]);
+    const said = new RegExp(`(${ipv4}|localhost):(\\d{1,5})`).exec(text);
+    const before = g.probes.findLast((p) => p.at.block === at.block && p.port !== null);
+    probe(g, at, {
+      kind: status === 101 ? 'websocket' : 'http',
+      answer: 'ok',
+      status,
+      target: said?.[1] ?? s.url?.host ?? before?.target ?? null,
+      port: said?.[2] ? Number(said[2]) : (s.url?.port ?? before?.port ?? null),
     });
     return true;
   }
@@ -253,6 +269,7 @@ function readConnect(at: Line, g: Gather, s: ProbeState): boolean {
     port = m[2] ? Number(m[2]) : null;
     break;
   }
+  host ??= new RegExp(`\\b${ipv4}\\b`).exec(text)?.[0] ?? null;
   const portFirst = /^\W{0,3}(?:port )?(\d{2,5})(?::(?!\d\d)|\/tcp| (?!ms\b|x ))/.exec(text);
   if (port === null && portFirst?.[1]) port = Number(portFirst[1]);
   host ??= s.url?.host ?? null;

@@ -82,11 +82,13 @@ function readVmm(at: Line, g: Gather): boolean {
     ) ?? null;
   if (exit?.[1] && (section || named) && !/Main process exited|status=\d+\//.test(text)) {
     const code = Number(exit[1]);
+    // Firecracker's own codes begin at 148 (src/vmm/src/lib.rs, FcExitCode)
+    const own = g.vmm.name !== 'qemu' && code >= 148;
     const unit = exit[3]?.startsWith('m') ? 1 : 1000;
     g.vmm.exit ??= {
       at,
       code: code < 0 ? null : code,
-      signal: code < 0 ? -code : code > 128 ? code - 128 : null,
+      signal: code < 0 ? -code : code > 128 && !own ? code - 128 : null,
       afterMs: exit[2] ? Number(exit[2]) * unit : null,
     };
     return true;
@@ -182,6 +184,15 @@ function readAsked(at: Line, g: Gather): boolean {
       .exec(text)
       ?.slice(1)
       .find((x) => x !== undefined);
+  // a file that holds the boot arguments and nothing else
+  if (
+    at.kind === 'requested' &&
+    /^[\w.-]+(?:=\S*)?(?:\s+[\w.-]+(?:=\S*)?)+$/.test(text) &&
+    /(?:^|\s)(?:console|root|panic|reboot|ip)=/.test(text)
+  ) {
+    ask(g, 'boot_args', text, at);
+    return true;
+  }
   const requested = at.section.includes('requested') || at.kind === 'requested' || at.kind === 'config';
   if (bootArgs !== undefined) {
     ask(g, 'boot_args', bootArgs, at);

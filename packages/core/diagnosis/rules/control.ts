@@ -9,7 +9,7 @@ import { bySignature, type Signature } from './signatures.ts';
 const table: readonly Signature[] = [
   {
     code: 'control.clone-too-slow',
-    says: /(?:clon|cop(?:y|ies|ying)|snapshot|rootfs|dd\b).{0,80}(?:timed out after|timeout after|took \d{2,})|event loop blocked/i,
+    says: /(?:clon|cop(?:y|ies|ying)|snapshot|rootfs|dd\b).{0,80}(?:timed out after|timeout after|took (?:\d{2,} ?s\b|\d{5,} ?ms))|event loop blocked/i,
     where: 'vmm',
     but: /memory/,
   },
@@ -59,6 +59,8 @@ export const control: Rule = (e, p) => [
   ...kills(e, p),
   ...staleProcess(e, p),
   ...notApplied(e, p),
+  ...otherKernel(e, p),
+  ...strangeSession(e, p),
   ...wrongImage(e, p),
   ...lies(e, p),
   ...doors(e, p),
@@ -183,7 +185,7 @@ function wrongImage(e: Evidence, p: Picture): Finding[] {
     );
     if (twoNames && twoNames[1] !== twoNames[2]) because.push(line);
     else if (
-      /in (?:the )?image\W.{0,20}\d+ lines.{0,60}(?:source|truth|repo|git)|(?:sha256|digest|hash|checksum|md5).{0,120}(?:mismatch|differs?|expected|does not match|!=)|(?:image|rootfs).{0,60}(?:older than|stale|out of date|outdated|wrong (?:image|name|file))|old (?:agent|code|version) (?:still )?in (?:the )?image|(?:symlink|link).{0,60}(?:points? to|->).{0,60}(?:old|wrong|previous)/i.test(
+      /in (?:the )?image\W.{0,20}\d+ lines.{0,60}(?:source|truth|repo|git)|(?:sha256|digest|hash|md5(?:sum)?).{0,120}(?:mismatch|differs?|expected|does not match|!=)|(?:image|rootfs).{0,60}(?:older than|stale|out of date|outdated|wrong (?:image|name|file))|old (?:agent|code|version) (?:still )?in (?:the )?image|(?:symlink|link).{0,60}(?:points? to|->).{0,60}(?:old|wrong|previous)/i.test(
         text,
       )
     )
@@ -225,6 +227,38 @@ function foreignUnits(e: Evidence): Line[] {
   return matched.length * 2 < names.length && first ? [promise, first.at] : [];
 }
 
+/** The release in the banner is not the one that was asked for by name. */
+function otherKernel(e: Evidence, p: Picture): Finding[] {
+  const asked = e.asked.kernel;
+  const wanted = /(\d+\.\d+(?:\.\d+)?)/.exec(asked?.value ?? '')?.[1];
+  const runs = /Linux version (\d+\.\d+(?:\.\d+)?)/.exec(e.facts.banner?.text ?? '')?.[1];
+  if (!asked || wanted === undefined || runs === undefined || e.facts.banner === null) return [];
+  if (runs === wanted || runs.startsWith(`${wanted}.`) || wanted.startsWith(`${runs}.`)) return [];
+  return [
+    {
+      code: 'kernel.other-than-requested',
+      confidence: 'likely',
+      because: [p.citeLine(asked.at), ...p.citeConsole(e.facts.banner)],
+      title: `Kernel ${wanted} was asked for, and ${runs} runs`,
+      ...(p.reached ? { degrades: true as const } : {}),
+    },
+  ];
+}
+
+/** Somebody asks at an address that belonged to another VM. */
+function strangeSession(e: Evidence, p: Picture): Finding[] {
+  const record = e.lines.find(
+    (l) => notConsole(l) && /\b(?:session|redis|cache|proxy|front.?end)\b.{0,120}(?:\d{1,3}\.){3}\d{1,3}/i.test(l.body) && !e.plain.has(l),
+  );
+  const address = /((?:\d{1,3}\.){3}\d{1,3})/.exec(record?.body ?? '')?.[1];
+  const works = e.probes.find(
+    (x) => x.answer === 'ok' && x.place !== 'guest' && x.target !== null && x.target !== address && x.kind !== 'arp',
+  );
+  const dead = e.probes.some((x) => x.target === address && x.answer !== 'ok');
+  if (!record || address === undefined || !works || !dead) return [];
+  return [{ code: 'control.session-points-elsewhere', confidence: 'likely', because: [p.citeLine(record), p.citeLine(works.at)] }];
+}
+
 /** A status without a process; another VM's log. */
 function lies(e: Evidence, p: Picture): Finding[] {
   const says = p.findAny(
@@ -249,7 +283,7 @@ function lies(e: Evidence, p: Picture): Finding[] {
 
 function doors(e: Evidence, p: Picture): Finding[] {
   const noAuth = p.findAny(
-    /no auth(?:entication)?\b|without auth|unauthenticated|acl\.enabled\W{1,3}false|auth(?:entication)? (?:is )?(?:disabled|off|none)|default (?:password|credentials)|(?:allow|open) (?:to )?(?:all|anyone|0\.0\.0\.0\/0)/i,
+    /no auth(?:entication)?\b|without auth|unauthenticated|acl\.enabled\W{1,3}false|auth(?:entication)? (?:is )?(?:disabled|off|none)|default (?:password|credentials)|SecurityTypes None|-nopw\b|open VNC|no password|(?:allow|open) (?:to )?(?:all|anyone|0\.0\.0\.0\/0)/i,
     notConsole,
   );
   const open = e.listening.find((l) => l.place !== 'guest' && /^(?:0\.0\.0\.0|\*|::)$/.test(l.address));

@@ -7,7 +7,8 @@ import type { Finding, Rule } from './rule.ts';
 
 /** What inside of the guest keeps it from its address. */
 export const guestNet: Rule = (e, p) => {
-  const author = addressAuthor(e, p);
+  const lost = p.findAny(/[Mm]odule '?virtio_net'? ?not found/);
+  const author = lost ? [] : addressAuthor(e, p);
   return [...kernelAddress(e, p), ...author, ...device(e, p, author), ...arithmetic(e, p), ...firewall(e, p), ...ways(e, p)];
 };
 
@@ -59,7 +60,20 @@ function addressAuthor(e: Evidence, p: Picture): Finding[] {
   const otherAddress = otherAnswer(e, p, guestAddresses);
   const configured = e.facts.ipConfig ? p.citeConsole(e.facts.ipConfig) : [];
   const dead = p.arp === 'no' || (p.arp === 'unknown' && p.ping === 'no') || (p.reached === null && otherAddress !== null);
-  if (!dead) return [];
+  if (!dead) {
+    const late = waitingForNetwork(e, p);
+    const over = e.units.find((u) => u.state === 'failed' && /Wait for Network|wait-online/i.test(u.unit));
+    const chain = p.findAny(/network-online\.target @\d*(?:min|\d{2,}\.\d+s)|wait-online\.service @.{0,20}\+(?:\d+min|\d{2,}\.)/);
+    if (!late || (!over && !chain)) return [];
+    return [
+      {
+        code: 'guest.net.no-configured-link-blocks-services',
+        confidence: 'likely',
+        because: [...late, ...(chain ? [p.citeLine(chain)] : [])],
+        degrades: true,
+      },
+    ];
+  }
 
   const networkdBecause = networkdLine ? [p.citeLine(networkdLine)] : [];
   const fileOf = (line: Line): string =>
@@ -195,6 +209,25 @@ function waitingForNetwork(e: Evidence, p: Picture): Because[] | null {
 
 /** Is there an interface at all? */
 function device(e: Evidence, p: Picture, author: readonly Finding[]): Finding[] {
+  const named = ipArgumentOf(e)?.device ?? null;
+  const asked = e.commandLine?.at ?? e.asked.bootArgs?.at ?? null;
+  if (
+    named !== null &&
+    asked &&
+    p.arp === 'no' &&
+    e.facts.ipConfig === null &&
+    e.facts.banner === null &&
+    !/^(?:eth\d+|all|off|on|any|none)$/.test(named)
+  ) {
+    return [
+      {
+        code: 'guest.net.interface-name-mismatch',
+        confidence: 'likely',
+        because: [p.citeLine(asked)],
+        title: `ip= names ${named.slice(0, 32)}, and the first interface of a guest is eth0 when its kernel reads ip=`,
+      },
+    ];
+  }
   if (p.arp === 'yes' || e.facts.ipConfig !== null || author.some((f) => f.confidence === 'likely')) return [];
   const noDriver = p.findAny(/\bid=0x0001 driver=(?:$|\s|\(none\)|driver$|\*)/);
   const absent = p.findAny(
@@ -207,7 +240,13 @@ function device(e: Evidence, p: Picture, author: readonly Finding[]): Finding[] 
   const renamed = p.find(/^virtio_net \S+ (\w+): renamed from eth\d|: renamed from eth\d/);
   const argument = ipArgumentOf(e);
   const gap = silentGap(e);
-  if (renamed && (argument?.device === 'eth0' || p.findAny(/\beth0\b.{0,40}(?:not|cannot|fail)/i) || absent)) {
+  if (
+    renamed &&
+    (argument?.device === 'eth0' ||
+      p.findAny(/\beth0\b\s*:|Name=eth0|iface eth0|ethernets:.{0,20}eth0/, (l) => !l.console) !== null ||
+      p.findAny(/\beth0\b.{0,40}(?:not|cannot|fail)/i) ||
+      absent)
+  ) {
     return [
       {
         code: 'guest.net.interface-name-mismatch',
@@ -267,7 +306,13 @@ function device(e: Evidence, p: Picture, author: readonly Finding[]): Finding[] 
   if (absent) return [{ code: 'guest.net.driver-missing-in-kernel', confidence: 'possible', because: [p.citeLine(absent)] }];
   const unset = e.links.find((l) => l.place === 'guest' && l.name !== 'lo' && l.flags.length > 0);
   const has = unset && e.addresses.some((a) => a.place === 'guest' && a.link === unset.name);
-  if (unset && !has && e.facts.unknownParameters?.tokens.some((t) => t.startsWith('ip=')) !== true) {
+  if (
+    unset &&
+    !has &&
+    e.shown.has('addresses-guest') &&
+    !e.probes.some((x) => x.place === 'guest' && x.answer === 'ok') &&
+    e.facts.unknownParameters?.tokens.some((t) => t.startsWith('ip=')) !== true
+  ) {
     const down = !unset.flags.includes('UP');
     return [
       {
@@ -461,6 +506,28 @@ function ways(e: Evidence, p: Picture): Finding[] {
     /(?:\[?[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){3,7}\]?).{0,60}(?:Network is unreachable|ENETUNREACH|Cannot assign requested address|No route to host)|connect ENETUNREACH (?:[0-9a-f]{1,4}:){2,7}/i,
   );
   if (six) findings.push({ code: 'guest.net.ipv6-without-route', confidence: 'likely', because: [p.citeLine(six)], degrades: true });
+  const sized = (answer: 'ok' | 'timeout') =>
+    e.probes.flatMap((x) => {
+      const size = /-s ?(\d{3,5})/.exec(x.at.command ?? '')?.[1];
+      return x.kind === 'ping' && size !== undefined && (answer === 'ok') === (x.answer === 'ok') ? [{ size: Number(size), at: x.at }] : [];
+    });
+  const [lost, small] = [sized('timeout')[0], sized('ok')[0]];
+  if (lost && small && lost.size > small.size) {
+    findings.push({
+      code: 'guest.net.mtu-too-large',
+      confidence: 'likely',
+      because: [
+        p.citeLine(lost.at),
+        p.citeLine(small.at),
+        ...e.links
+          .filter((l) => l.mtu !== null && l.name !== 'lo')
+          .slice(0, 2)
+          .map((l) => p.citeLine(l.at)),
+      ],
+      degrades: true,
+    });
+    return findings;
+  }
   const tooLong = p.findAny(
     /Message too long|Frag(?:mentation)? needed|need to frag|local error: message too long|mtu[ =]\d+.{0,30}(?:hang|stall|too)/i,
   );

@@ -84,10 +84,31 @@ function port(e: Evidence, p: Picture): Finding[] {
     const shownWith = e.addresses.some((a) => a.place !== 'guest' && blocks.has(a.at.block));
     if (shownWith) findings.push({ code: 'host.net.bridge-address-missing', confidence: 'likely', because: [p.citeLine(p.bridge.at)] });
   }
+  if (!tap) findings.push(...emptyBridge(e, p));
   const isolated = e.links.filter((l) => l.isolated === true);
   if (isolated.length >= 2 && e.probes.some((x) => x.place === 'guest' && x.answer !== 'ok'))
     findings.push({ code: 'host.net.port-isolated', confidence: 'likely', because: isolated.slice(0, 2).map((l) => p.citeLine(l.at)) });
   return findings;
+}
+
+/** A bridge without a port beside interfaces that VMMs hold. */
+function emptyBridge(e: Evidence, p: Picture): Finding[] {
+  if (!e.shown.has('bridge-ports') || p.reached !== null || p.unreached === null) return [];
+  const bridge = e.links.find((l) => l.kind === 'bridge' && l.place !== 'guest');
+  if (!bridge || e.links.some((l) => l.master !== null)) return [];
+  const held = e.links.filter(
+    (l) =>
+      l.place !== 'guest' && l.flags.includes('LOWER_UP') && l.kind !== 'bridge' && !/^(?:lo$|eth|en|wl|veth|docker|up|bond)/.test(l.name),
+  );
+  return held.length === 0
+    ? []
+    : [
+        {
+          code: 'host.net.tap-not-on-bridge',
+          confidence: 'likely',
+          because: [p.citeLine(bridge.at), ...held.slice(0, 2).map((l) => p.citeLine(l.at))],
+        },
+      ];
 }
 
 /** A TAP with an address of its own needs no bridge. */
@@ -125,14 +146,17 @@ function subnet(e: Evidence, p: Picture): Finding[] {
   const twins = e.addresses.filter(
     (a) => a.place !== 'guest' && a.link !== 'lo' && a.prefix !== null && a.prefix < 32 && inSubnet(a.address, address, a.prefix),
   );
-  const links = new Set(twins.map((a) => a.link));
+  // the longest prefix wins: a wider subnet elsewhere takes nothing away
+  const widest = Math.max(0, ...own.map((a) => a.prefix ?? 0));
+  const rivals = twins.filter((a) => (a.prefix ?? 32) >= widest);
+  const links = new Set(rivals.map((a) => a.link));
   if (links.size > 1 && (p.reached === null || (get && get.dev !== p.bridgeName))) {
-    const other = twins.find((a) => a.link !== p.bridgeName);
+    const other = rivals.find((a) => a.link !== p.bridgeName);
     return [
       {
         code: 'host.net.same-subnet-on-two-interfaces',
         confidence: 'likely',
-        because: [...twins.slice(0, 3).map((a) => p.citeLine(a.at)), ...(get ? [p.citeLine(get.at)] : [])],
+        because: [...rivals.slice(0, 3).map((a) => p.citeLine(a.at)), ...(get ? [p.citeLine(get.at)] : [])],
         ...(other ? { command: ['ip', 'addr', 'del', `${other.address}/${other.prefix}`, 'dev', other.link] } : {}),
       },
     ];
@@ -185,6 +209,30 @@ function owners(e: Evidence, p: Picture): Finding[] {
       ...sameMac.slice(0, 2).map((l) => p.citeLine(l)),
     ];
     if (because.length > 0) return [{ code: 'host.net.duplicate-mac', confidence: 'likely', because }];
+  }
+  const remembered = e.neighbours.find(
+    (n) =>
+      n.place === 'guest' &&
+      n.mac !== null &&
+      p.bridge?.mac !== null &&
+      p.bridge !== null &&
+      n.mac !== p.bridge.mac &&
+      n.mac !== p.tap?.mac &&
+      (p.bridgeAddresses.some((a) => a.address === n.address) || n.address === e.asked.gateway?.value || /\.(?:1|254)$/.test(n.address)),
+  );
+  const sent = p.bridge?.mac
+    ? e.frames.find(
+        (f) => (f.what === 'echo-reply' || f.what === 'syn-ack') && f.destinationMac !== null && f.destinationMac !== p.bridge?.mac,
+      )
+    : undefined;
+  if (remembered && p.bridge && (sent || p.reached === null)) {
+    return [
+      {
+        code: 'host.net.neighbour-stale',
+        confidence: 'likely',
+        because: [p.citeLine(remembered.at), p.citeLine(p.bridge.at), ...(sent ? [p.citeLine(sent.at)] : [])],
+      },
+    ];
   }
   if (owner ?? neighbour) {
     const at = owner?.at ?? neighbour?.at;
@@ -283,7 +331,8 @@ function filters(e: Evidence, p: Picture): Finding[] {
     (l) => l.place !== 'guest' || /martian/.test(l.body),
   );
   const replies = e.frames.some((f) => (f.what === 'echo-reply' || f.what === 'syn-ack' || f.what === 'rst') && f.from === p.address);
-  if ((martian || (rp.length > 0 && replies && p.ping === 'no')) && p.reached === null) {
+  const notReached = p.reached === null || (p.ping === 'no' && ![...p.ports].some(([, v]) => v.answer === 'ok'));
+  if ((martian || (rp.length > 0 && replies && p.ping === 'no')) && notReached) {
     findings.push({
       code: 'host.net.reverse-path-filter-drop',
       confidence: 'likely',
@@ -291,13 +340,11 @@ function filters(e: Evidence, p: Picture): Finding[] {
     });
   }
   const input = e.firewall.find((f) => f.place !== 'guest' && f.is === 'policy' && f.hook === 'input' && f.policy !== 'accept');
-  const toHost = e.probes.find(
-    (x) =>
-      x.place === 'guest' &&
-      x.answer === 'timeout' &&
-      x.target !== null &&
-      (x.target === e.asked.gateway?.value || p.bridgeAddresses.some((a) => a.address === x.target)),
-  );
+  const isHosts = (target: string): boolean =>
+    target === e.asked.gateway?.value ||
+    p.bridgeAddresses.some((a) => a.address === target) ||
+    (p.address !== null && target !== p.address && inSubnet(target, p.address, p.prefix ?? 24));
+  const toHost = e.probes.find((x) => x.place === 'guest' && x.answer === 'timeout' && x.target !== null && isHosts(x.target));
   if (input && toHost)
     findings.push({
       code: 'host.net.input-chain-drop',

@@ -7,9 +7,16 @@ export const imageState: Rule = (e, p) => {
   const touch = p.findAny(/Read-only file system|EROFS/, (l) => l.console || l.place === 'guest');
   const mountRo = p.findAny(/^\S+ on \/ type \w+ \(ro\b/);
   const remounted = p.find(/EXT4-fs \(\S+\): re-mounted\b(?!.*\bro\b)|re-mounted.* r\/w/);
+  const protectedDisk = p.findAny(/cannot remount \S+ read-write, is write-protected|write.protected/);
   const error = p.find(/EXT4-fs error|Remounting filesystem read-only|I\/O error, dev vd/);
   if (error) return [];
-  if (mounted?.readonly === true && asksRw && !remounted && (touch || mountRo || e.facts.failedUnits.length > 0 || p.reached)) {
+  const wanted = asksRw || /(?:^|\s)rw(?:\s|$)/.test(e.asked.bootArgs?.value ?? '') || protectedDisk !== null;
+  if (
+    mounted?.readonly === true &&
+    wanted &&
+    !remounted &&
+    (touch || mountRo || protectedDisk || e.facts.failedUnits.length > 0 || p.reached)
+  ) {
     return [
       {
         code: 'image.root-device-read-only',

@@ -106,8 +106,12 @@ function filesystemTrouble(e: Evidence, p: Picture, main: Because, tried: Line |
 }
 
 function wantedFs(e: Evidence): string | null {
-  const image = e.lines.find((l) => /\b(?:rootfs|image|drive)\b.*\.(ext4|squashfs|xfs|btrfs|erofs)\b/.test(l.body));
-  return image ? (/\.(ext4|squashfs|xfs|btrfs|erofs)\b/.exec(image.body)?.[1] ?? null) : null;
+  for (const line of e.lines) {
+    if (line.console) continue;
+    const told = /\b(squashfs|ext4|xfs|btrfs|erofs|f2fs)\b(?: filesystem|,)|\.(ext4|squashfs|xfs|btrfs|erofs)\b/i.exec(line.body);
+    if (told) return (told[1] ?? told[2] ?? '').toLowerCase();
+  }
+  return null;
 }
 
 /** The names after "tried:", on the same line or alone on the next ones. */
@@ -165,6 +169,15 @@ function noDisk(e: Evidence, p: Picture, main: Because): Finding {
       return { code: 'boot.root-driver-is-module-without-initrd', confidence: 'likely', because };
     }
     return { code: 'boot.root-driver-missing', confidence: 'likely', because };
+  }
+  const named = e.commandLine?.args.some((a) => a.startsWith('virtio_mmio.device=')) ?? false;
+  const deaf = p.find(/^ACPI: Interpreter disabled/) !== null || (e.commandLine?.args.includes('acpi=off') ?? false);
+  if (named && deaf && !mmioProbe && consoleIsWhole(e)) {
+    return {
+      code: 'boot.transport-not-discovered',
+      confidence: 'likely',
+      because: e.commandLine ? [...because, p.citeLine(e.commandLine.at)] : because,
+    };
   }
   if (p.distributionKernel && noInitrd && !unpacked) {
     if (e.facts.banner) because.push(...p.citeConsole(e.facts.banner));

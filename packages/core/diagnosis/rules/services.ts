@@ -14,14 +14,14 @@ const table: readonly Signature[] = [
   {
     code: 'image.kernel-modules-missing',
     says: /modprobe: (?:FATAL: [Mm]odule \S+ not found in directory|ERROR: could not)|can't change directory to '\/lib\/modules|Failed to find module '|(?:version magic|disagrees about version of symbol)|depmod: ERROR: could not open directory \/lib\/modules/,
-    where: 'guest',
+    where: 'inside',
     but: /virtio_net|virtio_blk|autofs4/,
     degrades: true,
   },
   {
     code: 'image.root-filesystem-full',
     says: /No space left on device|\b100%\s+\/$|disk (?:is )?full|write error.{0,20}ENOSPC/,
-    where: 'guest',
+    where: 'inside',
     but: /unshare|inotify|namespace/,
   },
   {
@@ -50,6 +50,16 @@ const table: readonly Signature[] = [
     code: 'service.vnc-backend-down',
     says: /(?:websockify|novnc).{0,80}(?:cannot|could not|failed to) connect to \S*:?59\d\d|(?:connect\w*|connection).{0,40}(?:localhost|127\.0\.0\.1):59\d\d.{0,40}refused|(?:localhost|127\.0\.0\.1):59\d\d.{0,30}Connection refused/i,
     where: 'any',
+  },
+  {
+    code: 'service.supervisor-ends-all',
+    says: /^wait -n\b|[Oo]ne (?:service|process|child) exited.{0,40}(?:shut|stop|exit)|exiting because a child exited/,
+    where: 'any',
+  },
+  {
+    code: 'kernel.option-missing',
+    says: /Failed to mount API filesystems|Failed to mount (?:cgroup2?|tmpfs|proc|sysfs|devtmpfs) at .{0,60}(?:No such|not supported)|systemd\[1\]: Freezing execution|This kernel lacks support for|required kernel (?:option|config)/,
+    where: 'guest',
   },
   {
     code: 'service.start-script-fails',
@@ -101,7 +111,7 @@ const table: readonly Signature[] = [
   },
   {
     code: 'boot.clock-wrong',
-    says: /certificate is not yet valid|not valid yet|not yet valid|clock skew detected|[Ss]ystem (?:time|clock) (?:is |was )?(?:before|wrong|far|behind)|Time has been changed|RTC time.{0,30}1970|(?:Release file|InRelease).{0,80}not valid yet/,
+    says: /certificate is not yet valid|not valid yet|not yet valid|clock skew detected|[Ss]ystem (?:time|clock) (?:is |was )?(?:wrong|far|behind)|Time has been changed|RTC time.{0,30}1970|(?:Release file|InRelease).{0,80}not valid yet/,
     where: 'guest',
     degrades: true,
   },

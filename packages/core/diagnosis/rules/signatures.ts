@@ -10,8 +10,11 @@ import type { Finding } from './rule.ts';
 export type Signature = {
   code: string;
   says: RegExp;
-  /** `vmm`: words of a VMM, jailer, controller or runtime; `guest`: console or journal of a guest; `host`: kernel log and tools of the host */
-  where: 'vmm' | 'guest' | 'host' | 'any';
+  /**
+   * `vmm`: words of a VMM, jailer, controller or runtime; `guest`: may be of a guest; `inside`: certainly of one; `host`: kernel log and
+   * tools of the host
+   */
+  where: 'vmm' | 'guest' | 'inside' | 'host' | 'any';
   but?: RegExp;
   confidence?: 'likely' | 'possible';
   /** the VM works in spite of it unless something else is wrong */
@@ -22,6 +25,7 @@ export type Signature = {
 
 function comesFrom(line: Line, where: Signature['where']): boolean {
   if (where === 'any') return true;
+  if (where === 'inside') return line.console || line.place === 'guest';
   if (where === 'guest')
     return (
       line.console ||

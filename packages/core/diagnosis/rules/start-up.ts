@@ -13,7 +13,7 @@ function memory(e: Evidence, p: Picture): Finding[] {
   const initrdWrite = p.find(/[Ii]nitramfs unpacking failed: write error/);
   const sizes = e.facts.memory ? p.citeConsole(e.facts.memory) : [];
   const tooBig = p.findAny(
-    /Cannot load initrd due to an invalid memory configuration|Initrd (?:is too large|does not fit)|initrd.{0,40}too large|not enough (?:space|memory) for (?:the )?initrd/i,
+    /Failed to compute the initrd address|Cannot load initrd due to an invalid memory configuration|Initrd (?:is too large|does not fit)|initrd.{0,40}too large|not enough (?:space|memory) for (?:the )?initrd/i,
   );
   if (tooBig) return [{ code: 'boot.out-of-memory-unpacking-initrd', confidence: 'likely', because: [p.citeLine(tooBig)] }];
   if (deadlock || initrdWrite) {
@@ -237,6 +237,9 @@ function stops(e: Evidence, p: Picture): Finding[] {
       confidence: 'likely',
       because: [p.citeLine(emergency.line), ...(device ? [p.citeLine(device)] : [])],
     });
+  const off = p.find(/^reboot: (?:System halted|Power down)|Reached target .{0,40}Power.?Off|systemd-shutdown\[1\]: Powering off/i);
+  if (off && p.reached === null && e.facts.panic === null)
+    findings.push({ code: 'boot.guest-powered-off', confidence: 'likely', because: [p.citeLine(off.line)] });
   const random = p.find(/random: crng init done|random: crng done/);
   const waiting = p.findAll(
     /(?:waiting|blocked|hang).{0,40}(?:entropy|getrandom|random)|uninitialized urandom read.*(?:sshd|ssh-keygen)|getrandom\(.*(?:blocked|resumed)/i,
@@ -249,7 +252,13 @@ function stops(e: Evidence, p: Picture): Finding[] {
       because: [...waiting.map((l) => p.citeLine(l)), ...(random ? [p.citeLine(random.line)] : [])],
     });
   } else if (random && (random.line.kernelTime ?? 0) > 30) {
-    findings.push({ code: 'boot.entropy-starved', confidence: 'possible', because: [p.citeLine(random.line)] });
+    const early = p.findAll(/uninitialized urandom read|Starting .*(?:Secure Shell|ssh|dropbear)/i, 1);
+    const refused = [...p.ports].find(([, v]) => v.answer === 'refused' || v.answer === 'timeout');
+    findings.push({
+      code: 'boot.entropy-starved',
+      confidence: early.length > 0 && refused ? 'likely' : 'possible',
+      because: [p.citeLine(random.line), ...early.map((l) => p.citeLine(l)), ...(refused ? [p.citeLine(refused[1].probe.at)] : [])],
+    });
   }
   return findings;
 }

@@ -10,17 +10,17 @@ const table: readonly Signature[] = [
   { code: 'vmm.snapshot-load-rejected-after-config', says: /not allowed after configuring boot-specific resources/, where: 'any' },
   {
     code: 'snapshot.version-incompatible',
-    says: /snapshot.{0,80}(?:version (?:mismatch|is not supported|not supported)|[Uu]nsupported (?:snapshot )?version|[Ii]nvalid (?:snapshot |data format |format )?version)|(?:[Ii]nvalid|[Uu]nsupported|incompatible) snapshot (?:format )?version|InvalidFormatVersion|InvalidSnapshotVersion|Unknown savevm section|error while loading state for instance|snapshot (?:was )?(?:created|taken) (?:with|by) .{0,40}(?:different|older|newer) version|Cannot (?:restore|load) (?:a )?snapshot (?:from|of) (?:a )?(?:different|newer|older)/i,
+    says: /(?:Invalid data version|bincode decoding)|snapshot.{0,80}(?:version (?:mismatch|is not supported|not supported)|[Uu]nsupported (?:snapshot )?version|[Ii]nvalid (?:snapshot |data format |format )?version)|(?:[Ii]nvalid|[Uu]nsupported|incompatible) snapshot (?:format )?version|InvalidFormatVersion|InvalidSnapshotVersion|Unknown savevm section|error while loading state for instance|snapshot (?:was )?(?:created|taken) (?:with|by) .{0,40}(?:different|older|newer) version|Cannot (?:restore|load) (?:a )?snapshot (?:from|of) (?:a )?(?:different|newer|older)/i,
     where: 'any',
   },
   {
     code: 'snapshot.cpu-incompatible',
-    says: /CPU (?:vendor|manufacturer|model) (?:mismatch|differs|of the snapshot)|snapshot.{0,80}(?:CPU|MSR|CPUID|cpuid|TSC|tsc).{0,60}(?:mismatch|differ|not supported|incompatible|fail)|Failed to (?:set|restore) (?:all )?(?:KVM )?(?:vcpu )?(?:MSRs?|CPUID|cpuid)|Error in setting (?:CPUID|MSR)|Failed to restore (?:vCPU|vcpu).{0,80}(?:Msr|msr|Cpuid|tsc|xsave|XSAVE|lapic)|SetTsc|TSC (?:frequency|scaling)/i,
+    says: /snapshot.{0,160}CPU (?:vendor|manufacturer|model) (?:mismatch|differs)|CPU of the snapshot|snapshot.{0,80}(?:CPU|MSR|CPUID|cpuid|TSC|tsc).{0,60}(?:mismatch|differ|not supported|incompatible|fail)|Failed to restore (?:vCPU|vcpu).{0,80}(?:Msr|msr|Cpuid|tsc|xsave|XSAVE|lapic)|TSC (?:frequency|scaling).{0,60}snapshot/i,
     where: 'any',
   },
   {
     code: 'snapshot.file-corrupt',
-    says: /(?:snapshot|mem(?:ory)? file).{0,100}(?:CRC|checksum|magic|corrupt|truncat|deserializ|size mismatch|unexpected end|UnexpectedEof|too short)|CRC64 validation failed|InvalidMagic|Length mismatch: pc\.ram|Missing section footer/i,
+    says: /(?:snapshot|mem(?:ory)? file).{0,240}(?:CRC|checksum|magic|corrupt|truncat|greater then file length|file length|deserializ|size mismatch|unexpected end|UnexpectedEof|too short)|CRC64 validation failed|InvalidMagic|Length mismatch: pc\.ram|Missing section footer/i,
     where: 'any',
   },
   {
@@ -40,7 +40,7 @@ const table: readonly Signature[] = [
   },
   {
     code: 'snapshot.vm-not-paused',
-    says: /(?:[Ss]napshot|MicroVM|Microvm).{0,100}(?:not (?:been )?paused|must be paused|is running|while (?:the )?(?:VM|microVM) is running)|NotPaused|Cannot create snapshot.{0,40}running/,
+    says: /(?:[Ss]napshot|MicroVM|Microvm).{0,100}(?:not (?:been )?paused|must be paused|is running|while (?:the )?(?:VM|microVM) is running)|NotPaused|save\/restore unavailable while running|Cannot create snapshot.{0,40}running/,
     where: 'any',
   },
   // KVM
@@ -63,12 +63,12 @@ const table: readonly Signature[] = [
   },
   {
     code: 'host.kvm.cpu-unsupported',
-    says: /(?:CPU template|cpu_template|CPU config).{0,120}(?:not supported|unsupported|incompatible|invalid|fail)|(?:host|CPU) (?:doesn't|does not) support (?:requested|the|this) (?:features?|CPU)|Missing KVM capabilit|KVM capabilit(?:y|ies).{0,40}(?:missing|not)|T2[CSA]?.{0,30}template.{0,40}(?:not|only)|The current CPU model|UnsupportedCpu|EntryFailed.*hardware_entry_failure_reason|unsupported (?:CPU )?family/i,
+    says: /(?:CPU template|cpu_template|CPU config).{0,120}(?:not supported|unsupported|incompatible|invalid|fail)|(?:host|CPU) (?:doesn't|does not) support (?:requested|the|this) (?:features?|CPU)|Missing KVM capabilit|KVM capabilit(?:y|ies).{0,40}(?:missing|not)|T2[CSA]?.{0,30}template.{0,40}(?:not|only)|The current CPU model|CPU vendor mismatch\w* between actual CPU and CPU template|UnsupportedCpu|EntryFailed.*hardware_entry_failure_reason|unsupported (?:CPU )?family/i,
     where: 'any',
   },
   {
     code: 'host.kvm.unusable',
-    says: /KVM internal error|KVM_EXIT_(?:FAIL_ENTRY|INTERNAL_ERROR|UNKNOWN)|kvm run failed|KVM: entry failed|hardware error 0x|(?:KVM_CREATE_VM|KVM_RUN|KVM_CREATE_VCPU).{0,60}(?:fail|error|Invalid)|Failed to run (?:vCPU|vcpu).{0,80}|Unexpected exit reason on vcpu run|failed to initialize kvm(?!: (?:Permission|No such|Device))|VcpuUnhandledKvmExit|UnhandledKvmExit|emulation failure|Error creating (?:the )?(?:KVM )?VM(?:\b|:)(?!.*tap)/i,
+    says: /KVM internal error|KVM_EXIT_(?:FAIL_ENTRY|INTERNAL_ERROR|UNKNOWN)|kvm run failed|KVM: entry failed|hardware error 0x|(?:KVM_CREATE_VM|KVM_RUN|KVM_CREATE_VCPU).{0,60}(?:fail|error|Invalid)|Failed to run (?:vCPU|vcpu).{0,80}|Unexpected exit reason on vcpu run|failed to initialize kvm(?!: (?:Permission|No such|Device))|VcpuUnhandledKvmExit|UnhandledKvmExit|emulation failure|(?:failed|unable) to set MSR|kvm_buf_set_msrs|Error creating (?:the )?(?:KVM )?VM(?:\b|:)(?!.*tap)/i,
     where: 'any',
     but: /Permission denied|No such file|resource busy|os error (?:2|13|16)\b/,
   },
@@ -98,12 +98,12 @@ const table: readonly Signature[] = [
     code: 'vmm.file-not-found',
     says: /(?:kernel file|kernel image|[Kk]ernel|initrd|backing file|block device|drive|disk|rootfs|[Cc]onfig(?:uration)? file|vmlinux|could not open|Could not open|Unable to open|Cannot open|opening).{0,200}(?:No such file or directory|os error 2\b|NotFound|does not exist|ENOENT)/,
     where: 'vmm',
-    but: /\/dev\/kvm|\/dev\/net\/tun|vhost|socket|[Ll]og|netns|chroot|spawn|shim|exec:|tap/i,
+    but: /\/dev\/kvm|\/dev\/net\/tun|vhost|socket|[Ll]og|netns|chroot|spawn|shim|exec:|\btap/i,
   },
   // network devices
   {
     code: 'host.net.tun-device-missing',
-    says: /\/dev\/net\/tun.{0,100}(?:No such file|No such device|ENOENT|ENODEV|os error (?:2|19))|(?:No such file|ENODEV).{0,40}\/dev\/net\/tun|modprobe.{0,30}\btun\b.{0,30}not found/,
+    says: /OpenTun\(|\/dev\/net\/tun.{0,100}(?:No such file|No such device|ENOENT|ENODEV|os error (?:2|19))|(?:No such file|ENODEV).{0,40}\/dev\/net\/tun|modprobe.{0,30}\btun\b.{0,30}not found/,
     where: 'any',
     but: /TUNSETIFF/,
   },
@@ -121,6 +121,7 @@ const table: readonly Signature[] = [
     code: 'host.net.tap-missing',
     says: /(?:[Oo]pen tap|[Tt]ap device|\btap\d*\b|host_dev_name|TAP|[Tt]ap).{0,160}(?:No such device|ENODEV|os error 19|does not exist|No such file|os error 2\b|not found)|(?:Device|device) "?(?:tap|fc-|vmtap)[\w.-]*"? does not exist/,
     where: 'any',
+    but: /OpenTun|\/dev\/net\/tun/,
   },
   {
     code: 'host.net.tap-options-mismatch',
@@ -156,7 +157,7 @@ const table: readonly Signature[] = [
   },
   {
     code: 'vmm.vsock-host-missing',
-    says: /vhost[-_]vsock.{0,120}(?:No such file|No such device|not found|failed to open|Permission denied|missing)|failed to open vhost device/,
+    says: /vhost[-_]vsock.{0,120}(?:No such file|No such device|not found|failed to open|Permission denied|missing|could not insert|busy)|could not insert 'vhost_vsock'|failed to open vhost device/i,
     where: 'any',
   },
   {
@@ -203,17 +204,6 @@ const table: readonly Signature[] = [
     where: 'vmm',
   },
   {
-    code: 'vmm.api-unknown-for-version',
-    says: /unknown (?:field|variant) [`'"]|Invalid request method and\/or path|no such endpoint|unexpected argument .?--\w|Found argument .?--\w[\w-]*.? which wasn't expected|(?:unrecognized|unknown|Unrecognized) (?:option|argument|command[- ]line)/i,
-    where: 'vmm',
-  },
-  {
-    code: 'vmm.config-invalid',
-    says: /(?:deserializing the json body|missing field [`'"]|Configuration for VMM from one single json failed|invalid type: |invalid value: |expected value at line|trailing characters at line|[Ii]nvalid JSON|JSON (?:parse|syntax) error|UnexpectedCharacter|[Cc]onfig(?:uration)? file.{0,40}(?:rejected|invalid|malformed))/,
-    where: 'vmm',
-    but: /cannot open|No such file/,
-  },
-  {
     code: 'image.artifact-moved-by-host-upgrade',
     says: /(?:initrd|kernel).{0,80}(?:unattended.upgrade|after (?:the )?(?:host|kernel) upgrade|replaced by (?:an )?upgrade)/i,
     where: 'any',
@@ -225,7 +215,7 @@ const table: readonly Signature[] = [
   },
   {
     code: 'vmm.mmds-misconfigured',
-    says: /MMDS.{0,120}(?:invalid|not configured|fail|error|unsupported)|169\.254\.169\.254.{0,80}(?:refused|unreachable|timed out|No route|401|missing token)|(?:missing|invalid) MMDS token|No MMDS token provided/i,
+    says: /MMDS.{0,120}(?:invalid|not configured|fail|error|unsupported)|169\.254\.169\.254.{0,120}(?:failed|request error|refused|unreachable|timed out|No route|401|missing token)|(?:missing|invalid) MMDS token|No MMDS token provided/i,
     where: 'any',
   },
   // the jailer
@@ -241,7 +231,7 @@ const table: readonly Signature[] = [
   },
   {
     code: 'vmm.jailer-cgroup',
-    says: /[Cc]group.{0,160}(?:No such file|not found|not available|unavailable|NotFound|Permission denied|Read-only|fail|not mounted|hierarchy|controller|Device or resource busy|EBUSY|invalid|os error)|(?:controller|subtree_control).{0,60}(?:No such|not available|failed|busy)/,
+    says: /[Cc]group.{0,160}(?:No such file|not found|not available|unavailable|NotFound|Permission denied|Read-only|fail|not mounted|hierarchy|controller|Device or resource busy|EBUSY|invalid|os error)|cgroup\.\w*(?:controllers|subtree_control).{0,60}(?:No such|not available|failed|busy)|Hierarchy not found|No hierarchy found for this cgroup/,
     where: 'vmm',
     but: /out of memory|oom|docker|containerd|mountpoint does not exist|Devices cgroup/i,
   },
@@ -308,6 +298,7 @@ const table: readonly Signature[] = [
     code: 'host.disk.io-error',
     says: /(?:blk_update_request|critical medium error|I\/O error, dev (?:sd|nvme)|Buffer I\/O error on dev (?:sd|nvme|dm)|Input\/output error|os error 5\b)/,
     where: 'host',
+    but: /\btap/,
   },
   { code: 'host.disk.read-only', says: /Read-only file system|EROFS|os error 30\b/, where: 'vmm' },
   {
@@ -330,7 +321,7 @@ const table: readonly Signature[] = [
     code: 'vmm.file-permission-denied',
     says: /(?:kernel|initrd|drive|disk|block device|backing file|rootfs|vmlinux|snapshot|socket|open).{0,200}(?:Permission denied|EACCES|os error 13|PermissionDenied)|(?:avc: +denied|apparmor="DENIED").{0,200}/i,
     where: 'vmm',
-    but: /kvm|tap|tun/i,
+    but: /kvm|\btap|\btun\b|OpenTun|TapOpen/i,
   },
   {
     code: 'vmm.api-not-answering',
@@ -349,24 +340,107 @@ const table: readonly Signature[] = [
     says: /(?:[Kk]ernel )?(?:[Cc]ommand line|cmdline|boot_args).{0,80}(?:too (?:long|large)|overflow|exceed|capacity)|TooLarge/,
     where: 'vmm',
   },
+  {
+    code: 'vmm.api-unknown-for-version',
+    says: /unknown (?:field|variant) [`'"]|Invalid request method and\/or path|no such endpoint|unexpected argument .?--\w|Found argument .?(?:--)?\w[\w-]*.? which wasn't expected|UnexpectedArgument|(?:unrecognized|unknown|Unrecognized) (?:option|argument|command[- ]line)/i,
+    where: 'vmm',
+  },
+  {
+    code: 'vmm.arguments-refused',
+    says: /Arguments parsing error|ParseArguments\(|was provided more than once|DuplicateArgument|MissingArgument|exit_code=153/,
+    where: 'vmm',
+  },
+  {
+    code: 'host.net.port-in-use',
+    says: /Could not set up host forwarding rule|(?:port|listen|bind).{0,60}(?:is )?already (?:allocated|in use)/i,
+    where: 'vmm',
+    but: /\.sock\b/,
+  },
+  {
+    code: 'host.disk.thin-pool-missing',
+    says: /(?:thin.?pool|devmapper|\/dev\/mapper\/\S+).{0,120}(?:no such device|not found|does not exist|failed to query|No devices found)/i,
+    where: 'vmm',
+  },
+  {
+    code: 'vmm.config-invalid',
+    says: /(?:deserializing the json body|missing field [`'"]|Configuration for VMM from one single json failed|No 'PCI' bus found for device|A root block device already exists|API Resource IDs can only contain|[Ii]nvalid (?:MAC|interface id|drive id)|is not a valid device model name|invalid type: |invalid value: |expected value at line|trailing characters at line|[Ii]nvalid JSON|JSON (?:parse|syntax) error|UnexpectedCharacter|[Cc]onfig(?:uration)? file.{0,40}(?:rejected|invalid|malformed))/,
+    where: 'vmm',
+    but: /cannot open|No such file/,
+  },
 ];
 
 export const vmm: Rule = (e, p) => {
   const findings = bySignature(table, e, p);
-  const exit = e.vmm.exit;
   const names = new Set(findings.map((f) => f.code));
+  findings.push(...ended(e, p, names));
+  findings.push(...ignoredKeys(e, p), ...lostFile(e, p, names));
+  return findings;
+};
+
+/** Firecracker's own exit codes (src/vmm/src/lib.rs, FcExitCode), signals, and refusals that no row knows. */
+function ended(e: Parameters<Rule>[0], p: Parameters<Rule>[1], names: ReadonlySet<string>): Finding[] {
+  const findings: Finding[] = [];
+  const { exit } = e.vmm;
+  const signalled = p.findAny(/intercepting (?:signal|a bad) \D{0,10}(\d+)/, (l) => !l.console);
+  const signal = exit?.signal ?? (signalled ? Number(/intercepting \D+(\d+)/.exec(signalled.body)?.[1] ?? 0) : null);
+  const at = exit?.at ?? signalled;
+  if (at && (exit?.code === 151 || signal === 25))
+    findings.push({ code: 'vmm.file-size-limit', confidence: 'likely', because: [p.citeLine(at)] });
+  const noPages = p.findAny(/HugePages_Free:\s+0$/);
+  const wantsPages = p.findAny(/"?huge_pages"?\s*[:=]\s*"?2M/);
+  if (noPages && (wantsPages || exit?.code === 149 || signal === 7)) {
+    findings.push({
+      code: 'host.huge-pages-missing',
+      confidence: 'likely',
+      because: [p.citeLine(noPages), ...(at ? [p.citeLine(at)] : [])],
+    });
+  }
   const asked = p.findAny(
     /(?:destroyVM|destroying|shutdown requested|stop requested|InstanceHalt|SendCtrlAltDel|deadline|not ready after|health check failed)/i,
     (l) => l.kind !== 'console' && !l.console,
   );
-  if (exit && exit.signal !== null && names.size === 0) {
-    const code = exit.signal === 31 ? 'vmm.seccomp-violation' : [11, 6, 7, 4].includes(exit.signal) ? 'vmm.crashed' : null;
-    if (code) findings.push({ code, confidence: 'likely', because: [p.citeLine(exit.at)] });
-    else if (!asked && !p.tap) findings.push({ code: 'vmm.killed-by-signal', confidence: 'likely', because: [p.citeLine(exit.at)] });
+  if (at && names.size === 0 && findings.length === 0) {
+    if (signal === 31 || exit?.code === 148)
+      findings.push({ code: 'vmm.seccomp-violation', confidence: 'likely', because: [p.citeLine(at)] });
+    else if ((signal !== null && [11, 6, 7, 4].includes(signal)) || exit?.code === 149 || exit?.code === 150) {
+      findings.push({ code: 'vmm.crashed', confidence: 'likely', because: [p.citeLine(at)] });
+    } else if (exit?.code === 153) findings.push({ code: 'vmm.arguments-refused', confidence: 'likely', because: [p.citeLine(at)] });
+    else if (exit?.code === 152) findings.push({ code: 'vmm.config-invalid', confidence: 'likely', because: [p.citeLine(at)] });
+    else if (signal !== null && signal !== 25 && !asked && !p.tap)
+      findings.push({ code: 'vmm.killed-by-signal', confidence: 'likely', because: [p.citeLine(at)] });
   }
-  findings.push(...ignoredKeys(e, p), ...lostFile(e, p, names));
+  const shut = p.findAny(/KVM_EXIT_SHUTDOWN/, (l) => !l.console);
+  const nested = p.findAny(
+    /^(?:vmware|microsoft|kvm|xen|oracle|amazon|google)$|nested|Hypervisor vendor/i,
+    (l) => l.place !== 'guest' && !l.console,
+  );
+  if (shut && e.console.every((l) => l.text.trim() === '') && names.size === 0) {
+    findings.push({
+      code: 'host.kvm.unusable',
+      confidence: nested ? 'likely' : 'possible',
+      because: [p.citeLine(shut), ...(nested ? [p.citeLine(nested)] : [])],
+    });
+  }
+  if (names.size === 0 && findings.length === 0) {
+    const refused = p.findAny(
+      /fault_message|Received Error\. Status code: 4\d\d|^Error: Run(?:With|Without)|^qemu-system-\w+: (?!warning)/,
+      (l) => !l.console,
+    );
+    if (refused) {
+      const words =
+        /fault_message\\*"?\s*:\s*\\*"([^"\\]{1,200})/.exec(refused.body)?.[1] ??
+        /Message: (.{1,200})/.exec(refused.body)?.[1] ??
+        refused.body;
+      findings.push({
+        code: 'vmm.request-refused',
+        confidence: 'likely',
+        because: [p.citeLine(refused)],
+        title: `The VMM refused what it was asked for: ${words.slice(0, 160)}`,
+      });
+    }
+  }
   return findings;
-};
+}
 
 /** A kernel or initrd that could not be opened; below /boot the host's own upgrades take files away. */
 function lostFile(e: Parameters<Rule>[0], p: Parameters<Rule>[1], names: ReadonlySet<string>): Finding[] {
@@ -403,19 +477,32 @@ const configKeys = new Set([
 
 function ignoredKeys(e: Parameters<Rule>[0], p: Parameters<Rule>[1]): Finding[] {
   const said = p.findAny(
-    /(?:extra|unknown|unrecognised|unrecognized|unsupported) (?:top-level )?(?:key|field|option|section) "?([\w-]+)"?/i,
+    /(?:extra|unknown|unrecognised|unrecognized|unsupported) (?:top-level )?(?:key|section) "?([\w-]+)"?/i,
     (l) => !l.console && !/unknown field `/.test(l.body),
   );
-  const key = said === null ? undefined : /(?:key|field|option|section) "?([\w-]+)"?/i.exec(said.body)?.[1];
-  if (said && key !== undefined && !configKeys.has(key))
+  const key = said === null ? undefined : /(?:key|section) "?([\w-]+)"?/i.exec(said.body)?.[1];
+  if (said && key !== undefined && !configKeys.has(key)) {
     return [{ code: 'vmm.config-key-ignored', confidence: 'possible', because: [p.citeLine(said)], degrades: true }];
-  const firecracker = e.lines.some((l) => l.kind === 'config' && /"boot-source"/.test(l.body));
-  if (!firecracker) return [];
-  for (const line of e.lines) {
-    const top = line.kind === 'config' ? /^ {0,4}"([\w-]+)"\s*:/.exec(line.text)?.[1] : undefined;
-    if (top !== undefined && /^(?:console|network|kernel|vcpu|memory|rootfs|drive|mmds|rng|logging)$/.test(top)) {
-      return [{ code: 'vmm.config-key-ignored', confidence: 'possible', because: [p.citeLine(line)], degrades: true }];
-    }
   }
-  return [];
+  if (!e.lines.some((l) => /"boot-source"\s*:\s*\{/.test(l.body))) return [];
+  // the shallowest indentation is that of the top level
+  const keys = e.lines.flatMap((line) => {
+    const m = /^([ \t]{0,8})"([\w-]+)"\s*:\s*[[{]/.exec(line.text);
+    return m?.[2] !== undefined && !line.console ? [{ line, indent: (m[1] ?? '').length, key: m[2] }] : [];
+  });
+  const top = Math.min(...keys.filter((k) => k.key === 'boot-source').map((k) => k.indent));
+  const wrong = keys.find((k) => k.indent === top && !configKeys.has(k.key));
+  if (wrong === undefined) return [];
+  const meant = [...configKeys].find(
+    (k) => k.replaceAll('-', '').replace(/s$/, '') === wrong.key.toLowerCase().replaceAll(/[-_]/g, '').replace(/s$/, ''),
+  );
+  return [
+    {
+      code: 'vmm.config-key-ignored',
+      confidence: meant === undefined ? 'possible' : 'likely',
+      because: [p.citeLine(wrong.line)],
+      title: `Firecracker knows no "${wrong.key.slice(0, 40)}" and ignores it${meant === undefined ? '' : `; it is called ${meant}`}`,
+      ...(meant === undefined || p.reached ? { degrades: true as const } : {}),
+    },
+  ];
 }
