@@ -48,7 +48,7 @@ export const kernelRecordSchema = z.strictObject({
   /** the file that it was taken out of */
   file: z.strictObject({ format: z.enum(['ELF vmlinux', 'bzImage']), compression: z.string(), bytes: z.int().min(1), sha256: digest }),
   config: blob.extend({ by: z.enum(['ikconfig', 'config-file']), file: z.string().nullable() }).nullable(),
-  /** its modules as a tar archive that begins with their release */
+  /** its modules as a tar archive, below the name of their release, with what depmod says of them */
   modules: blob.nullable(),
   from: kernelOriginSchema,
 });

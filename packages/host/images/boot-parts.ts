@@ -98,10 +98,7 @@ export async function makeBootParts(job: {
   );
   if (!fetched.ok) return fetched;
   const { kernel } = fetched;
-  const busybox = await step('fetch busybox', async () => {
-    const unpacked = await unpackPackage(packages.busybox, folder('busybox'), signal);
-    return unpacked.ok ? findBusybox(unpacked.tree, signal) : unpacked;
-  });
+  const busybox = await step('fetch busybox', () => fetchBusybox(packages.busybox, folder('busybox'), signal));
   if (!busybox.ok) return busybox;
   const read = await step('unpack the kernel', () => readKernel({ path: kernel.vmlinuz, configText: kernel.configText }, signal));
   if (!read.ok) return read;
@@ -122,6 +119,15 @@ export async function makeBootParts(job: {
     leastMemoryMiB: leastMemoryMiB(read.part.highestLoadEndBytes, initrdBlob.bytes),
     busybox,
   };
+}
+
+export async function fetchBusybox(
+  record: PackageRecord,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<({ ok: true } & Busybox) | ImageRefusal> {
+  const unpacked = await unpackPackage(record, folder, signal);
+  return unpacked.ok ? findBusybox(unpacked.tree, signal) : unpacked;
 }
 
 async function findBusybox(tree: string, signal: AbortSignal | undefined): Promise<({ ok: true } & Busybox) | ImageRefusal> {

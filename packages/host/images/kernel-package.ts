@@ -139,7 +139,7 @@ export async function fetchKernel(
 }
 
 /** The first entry of these folders with such a name, by name. */
-export async function firstMatch(folders: readonly string[], name: RegExp, mustHold?: string): Promise<string | undefined> {
+async function firstMatch(folders: readonly string[], name: RegExp, mustHold?: string): Promise<string | undefined> {
   for (const folder of folders) {
     if (!(await isThere(folder))) continue;
     for (const entry of (await readdir(folder)).toSorted()) {

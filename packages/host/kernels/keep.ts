@@ -2,21 +2,23 @@
  * Takes a kernel into the image store: an ELF vmlinux, a bzImage (the vmlinux in it is kept), or a Debian package with one. All that can be
  * wrong is found before anything is kept.
  */
-import { lstat, open, readFile, realpath, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, sep } from 'node:path';
+import { open, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { goldenManifestSchema } from '@linstock/contract';
 import type { KernelOrigin, KernelRecord, KernelReport } from '@linstock/contract';
 import { kindOf, MAGIC_BYTES } from '@linstock/core';
 import { CONFIG_MARK } from '@linstock/core/kernel';
-import { describeFailure, exec, execOk, succeeded } from '../tools/exec.ts';
-import { sha256 } from '../tools/files.ts';
+import { ensureFolder, sha256 } from '../tools/files.ts';
 import { freeMiB, wasFull } from '../images/disk.ts';
-import { firstMatch } from '../images/kernel-package.ts';
 import { MAX_KERNEL_FILE_BYTES, readWhole, unreadable } from '../images/read-whole.ts';
 import { faultOfRefusal, imageFault, refusal } from '../images/refusal.ts';
 import type { ImageStore, Progress } from '../images/store.ts';
+import { bytesOf, sizeOf } from '../images/tree/tree.ts';
+import type { Folder, RegularFile, Tree } from '../images/tree/tree.ts';
 import { embeddedConfigText, unzippedText } from './embedded-config.ts';
 import { inspectBytes } from './inspect.ts';
+import { modulesIn, packModules, releasesIn } from './module-tree.ts';
+import { readKernelPackage } from './package.ts';
 import { KernelShelf } from './shelf.ts';
 
 export type KeepKernelRequest = {
@@ -26,17 +28,17 @@ export type KeepKernelRequest = {
   configPath?: string | undefined;
   /** of a package, its modules too */
   modules?: boolean;
-  /** what the file is known to be of, when it is a build's */
+  /** what the file is known to be of, when it is a build's, and the modules that were built with it */
   from?: KernelOrigin;
+  built?: Tree | null;
   progress?: Progress;
   signal?: AbortSignal | undefined;
 };
 
 export type KeptKernel = { record: KernelRecord; made: boolean; refused: KernelReport['config']['refused'] };
 
-/** Of packages in the field: 60 to 400 MB unpacked, on a slow disk. */
-const UNPACK_TIMEOUT_MS = 300_000;
-const ASK_TIMEOUT_MS = 30_000;
+/** 10,000 options have 300 KB. */
+const MOST_CONFIG_BYTES = 16 * 1024 * 1024;
 
 export async function keepKernel(store: ImageStore, request: KeepKernelRequest): Promise<KeptKernel> {
   const { signal, progress } = request;
@@ -52,15 +54,27 @@ export async function keepKernel(store: ImageStore, request: KeepKernelRequest):
         return keep(
           store,
           { ...request, believed: request.from === undefined ? request.configPath : undefined },
-          { from: request.from ?? { is: 'file', file: basename(request.path) }, modulesFolder: null },
+          originOf(request),
           scratch,
         );
       progress?.({ name: `unpack ${basename(request.path)}` });
-      const unpacked = await unpackKernelPackage(request, scratch);
+      const read = await readKernelPackage(request.path, { scratch, signal });
+      const taken = join(scratch, 'taken');
+      await ensureFolder(taken);
+      const path = await takeOut(read.kernel, taken, MAX_KERNEL_FILE_BYTES);
+      const config = read.config === undefined ? undefined : await takeOut(read.config, taken, MOST_CONFIG_BYTES);
+      const modulesOf = (release: string): Folder => {
+        const modules = modulesIn(read.tree, release);
+        if (modules !== undefined) return modules;
+        const others = releasesIn(read.tree).slice(0, 3).join(', ');
+        throw imageFault(
+          `${request.path} (${read.what}) holds no modules of Linux ${release}${others === '' ? '; Ubuntu has them in a package of their own' : `, only of ${others}`}. Leave --modules out.`,
+        );
+      };
       return keep(
         store,
-        { ...request, path: unpacked.vmlinuz, configPath: request.configPath ?? unpacked.config, believed: request.configPath },
-        unpacked,
+        { ...request, path, configPath: request.configPath ?? config, believed: request.configPath },
+        { from: read.from, modulesOf: request.modules === true ? modulesOf : null },
         scratch,
       );
     });
@@ -73,12 +87,30 @@ export async function keepKernel(store: ImageStore, request: KeepKernelRequest):
   }
 }
 
-type Origin = { from: KernelOrigin; modulesFolder: string | null };
+/** `modulesOf`: the tree of the kernel's own release; null where none is to be kept. */
+type Origin = { from: KernelOrigin; modulesOf: ((release: string) => Folder) | null };
+
+function originOf({ path, from, built }: KeepKernelRequest): Origin {
+  const modulesOf = (release: string): Folder => {
+    const modules = built && modulesIn(built, release);
+    if (!modules) throw new Error(`the modules that were built are not those of ${release}`);
+    return modules;
+  };
+  return { from: from ?? { is: 'file', file: basename(path) }, modulesOf: built ? modulesOf : null };
+}
+
+async function takeOut({ name, node }: { name: string; node: RegularFile }, folder: string, most: number): Promise<string> {
+  if (sizeOf(node.data) > most)
+    throw imageFault(`${name} in the package has ${sizeOf(node.data)} bytes, more than the ${most} that are read here.`);
+  const path = join(folder, name);
+  await writeFile(path, await bytesOf(node.data));
+  return path;
+}
 
 async function keep(
   store: ImageStore,
   request: KeepKernelRequest & { believed: string | undefined },
-  { from, modulesFolder }: Origin,
+  { from, modulesOf }: Origin,
   scratch: string,
 ): Promise<KeptKernel> {
   const { path, configPath, signal, progress } = request;
@@ -108,8 +140,11 @@ async function keep(
     await writeFile(at, data);
     return store.adoptBlob(at, signal);
   };
-  progress?.({ name: `keep Linux ${kernel.banner.release}` });
-  const modules = modulesFolder === null ? null : await store.adoptBlob(await packedModules(modulesFolder, scratch, signal), signal);
+  const { release } = kernel.banner;
+  progress?.({ name: `keep Linux ${release}` });
+  const packed = modulesOf === null ? null : join(scratch, 'modules.tar');
+  if (packed !== null && modulesOf !== null) await packModules({ release, from: modulesOf(release), scratch, file: packed, signal });
+  const modules = packed === null ? null : await store.adoptBlob(packed, signal);
   const kernelBlob = await adopt('vmlinux', vmlinux);
   const known = await configOf(facts, vmlinux, evidence.proper?.hits.get(CONFIG_MARK)?.[0], from.is === 'build' ? configPath : undefined);
   const config = known === null ? null : { ...(await adopt('config', known.text)), by: known.by, file: known.file };
@@ -118,7 +153,7 @@ async function keep(
       name,
       kernel: {
         ...kernelBlob,
-        release: kernel.banner.release,
+        release,
         banner: kernel.banner.text,
         pvh: kernel.pvhEntry !== null,
         leastMemoryMiB: facts.leastMemoryMiB ?? 0,
@@ -172,53 +207,4 @@ async function headOf(path: string): Promise<Buffer> {
   } catch (error) {
     throw faultOfRefusal(unreadable(path, error), path);
   }
-}
-
-async function unpackKernelPackage(
-  request: KeepKernelRequest,
-  scratch: string,
-): Promise<Origin & { vmlinuz: string; config: string | undefined }> {
-  const { path, signal } = request;
-  const tree = join(scratch, 'tree');
-  const asked = await exec(['dpkg-deb', '--field', path, 'Package', 'Version', 'Architecture'], { timeoutMs: ASK_TIMEOUT_MS, signal });
-  if (asked.aborted) signal?.throwIfAborted();
-  if (!succeeded(asked)) throw imageFault(`${path} cannot be read as a Debian package. ${describeFailure(asked)}`);
-  const field = (name: string): string => new RegExp(`^${name}: *(\\S+)$`, 'm').exec(asked.stdout)?.[1] ?? '';
-  const what = `${field('Package')} ${field('Version')}`;
-  const unpacked = await exec(['dpkg-deb', '--extract', path, tree], { timeoutMs: UNPACK_TIMEOUT_MS, signal });
-  if (unpacked.aborted) signal?.throwIfAborted();
-  if (!succeeded(unpacked)) throw imageFault(`${path} cannot be unpacked. ${describeFailure(unpacked)}`);
-  const vmlinuz = await inside(tree, await firstMatch([join(tree, 'boot')], /^vmlinu[xz]-/));
-  if (vmlinuz === undefined)
-    throw imageFault(
-      `${path} (${what}) holds no kernel: there is no boot/vmlinuz-* in it. Give a linux-image-*.deb with a version in its name; a package without one only names another.`,
-    );
-  const config = await inside(tree, await firstMatch([join(tree, 'boot')], /^config-/));
-  // Since Debian 13 and Ubuntu 24.04 packages ship below /usr.
-  const modulesFolder = await inside(tree, await firstMatch([join(tree, 'lib/modules'), join(tree, 'usr/lib/modules')], /^\d/, 'kernel'));
-  if (request.modules === true && modulesFolder === undefined)
-    throw imageFault(`${path} (${what}) holds no modules; Ubuntu has them in a package of their own. Leave --modules out.`);
-  return {
-    vmlinuz,
-    config,
-    modulesFolder: request.modules === true ? (modulesFolder ?? null) : null,
-    from: { is: 'package', file: basename(path), package: field('Package'), version: field('Version') },
-  };
-}
-
-/** A package may hold links that lead out of it: what they lead to is none of its files. */
-async function inside(tree: string, path: string | undefined): Promise<string | undefined> {
-  if (path === undefined || (await lstat(path)).isSymbolicLink()) return undefined;
-  return (await realpath(path)).startsWith(`${await realpath(tree)}${sep}`) ? path : undefined;
-}
-
-/** Sorted, dated and owned alike: the same modules are the same bytes. */
-async function packedModules(folder: string, scratch: string, signal: AbortSignal | undefined): Promise<string> {
-  const file = join(scratch, 'modules.tar');
-  const alike = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--format=ustar'];
-  await execOk(['tar', '--create', ...alike, `--file=${file}`, `--directory=${dirname(folder)}`, `./${basename(folder)}`], {
-    timeoutMs: UNPACK_TIMEOUT_MS,
-    signal,
-  });
-  return file;
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -6,11 +6,15 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { kernelRecordSchema } from '@linstock/contract';
 import { elfSample } from '@linstock/testkit/kernel-samples';
 import { aBlobRecord, aGoldenContent } from '../images/golden-samples.ts';
+import { lacks } from '../images/real-needs.ts';
 import { ImageStore } from '../images/store.ts';
 import { exec } from '../tools/exec.ts';
 import { sha256 } from '../tools/files.ts';
 import { keepKernel, nameOf } from './keep.ts';
+import { keptModules } from './module-tree.ts';
+import { readKernelPackage } from './package.ts';
 import { KernelShelf } from './shelf.ts';
+import { moduleSample } from './testing/module-sample.ts';
 
 let folder: string;
 let now: number;
@@ -134,36 +138,83 @@ async function deb(tree: string): Promise<string> {
   if (built.code !== 0) throw new Error(built.stderr);
   return path;
 }
-const noDpkg = (await exec(['dpkg-deb', '--version'], { timeoutMs: 20_000 })).spawnError !== null;
-if (noDpkg) console.log('skipped: not installed here: dpkg-deb');
+const noDpkg = await lacks('dpkg-deb', 'prlimit');
+const noDepmod = await lacks('depmod');
+for (const reason of [noDpkg, noDepmod]) if (reason !== undefined) console.log(`skipped: kernel packages: ${reason}`);
 
-test.skipIf(noDpkg)('of a Debian package: kernel, configuration, and modules where they are asked for', async () => {
-  const tree = join(folder, 'image');
-  await mkdir(join(tree, 'boot'), { recursive: true });
-  await writeFile(join(tree, 'boot/vmlinuz-6.1.99-test'), elfSample());
-  await writeFile(join(tree, 'boot/config-6.1.99-test'), CONFIG);
-  await mkdir(join(tree, 'lib/modules/6.1.99-test/kernel'), { recursive: true });
-  await writeFile(join(tree, 'lib/modules/6.1.99-test/kernel/a.ko'), 'module');
-  const path = await deb(tree);
-  const bare = await keepKernel(store, { path, name: 'bare' });
-  expect(bare.record).toMatchObject({
-    modules: null,
-    config: { by: 'config-file', file: 'config-6.1.99-test' },
-    from: { is: 'package', file: 'image.deb', package: 'linux-image-6.1.99-test', version: '6.1.99-1' },
-  });
-  const { modules } = (await keepKernel(store, { path, name: 'whole', modules: true })).record;
-  const listed = await exec(['tar', '--list', '--file', store.blobPath(modules?.blob ?? '')], { timeoutMs: 20_000 });
-  expect(listed.stdout.trim().split('\n')).toEqual(['./6.1.99-test/', './6.1.99-test/kernel/', './6.1.99-test/kernel/a.ko']);
-  expect((await keepKernel(store, { path, name: 'whole', modules: true })).made).toBe(false);
-});
+test.skipIf((noDpkg ?? noDepmod) !== undefined)(
+  'of a Debian package: kernel, configuration, and modules where they are asked for',
+  async () => {
+    const tree = join(folder, 'image');
+    await mkdir(join(tree, 'boot'), { recursive: true });
+    await writeFile(join(tree, 'boot/vmlinuz-6.1.99-test'), elfSample());
+    await writeFile(join(tree, 'boot/config-6.1.99-test'), CONFIG);
+    await mkdir(join(tree, 'lib/modules/6.1.99-test/kernel'), { recursive: true });
+    await writeFile(join(tree, 'lib/modules/6.1.99-test/kernel/a.ko'), moduleSample('a', { alias: 'virtio:d00000001v*' }));
+    await symlink('/usr/src/linux', join(tree, 'lib/modules/6.1.99-test/build'));
+    const path = await deb(tree);
+    const bare = await keepKernel(store, { path, name: 'bare' });
+    expect(bare.record).toMatchObject({
+      modules: null,
+      config: { by: 'config-file', file: 'config-6.1.99-test' },
+      from: { is: 'package', file: 'image.deb', package: 'linux-image-6.1.99-test', version: '6.1.99-1' },
+    });
+    const { modules } = (await keepKernel(store, { path, name: 'whole', modules: true })).record;
+    const kept = await keptModules(store.blobPath(modules?.blob ?? ''), { release: '6.1.99-test', called: 'whole@1' });
+    const names = [...kept.walk()].map(({ path: name }) => name);
+    expect(names).toEqual(
+      expect.arrayContaining(['6.1.99-test/kernel/a.ko', '6.1.99-test/modules.dep.bin', '6.1.99-test/modules.alias.bin']),
+    );
+    expect(names.filter((name) => !/^6\.1\.99-test(\/kernel(\/a\.ko)?|\/modules\.[a-z.]+)?$/.test(name))).toEqual([]);
+    expect(await kept.text('6.1.99-test/modules.alias')).toContain('alias virtio:d00000001v* a');
+    expect((await keepKernel(store, { path, name: 'whole', modules: true })).made).toBe(false);
+  },
+);
 
-test.skipIf(noDpkg)('a package without a kernel, or with a link in its place, is refused', async () => {
+test.skipIf(noDpkg !== undefined)('a package without a kernel, or with a link in its place, is refused', async () => {
   const tree = join(folder, 'image');
   await mkdir(join(tree, 'boot'), { recursive: true });
   const path = await deb(tree);
   await expect(keepKernel(store, { path })).rejects.toThrow(/linux-image-6\.1\.99-test 6\.1\.99-1\) holds no kernel/);
   await symlink(await file('outside', elfSample()), join(tree, 'boot/vmlinuz-1'));
   await expect(keepKernel(store, { path: await deb(tree) })).rejects.toThrow('holds no kernel');
+  expect(await contents()).toEqual([]);
+});
+
+test.skipIf(noDpkg !== undefined)(
+  'a package is looked at before anything of it is on the disk: its size, the names in it, and whose modules it has',
+  async () => {
+    const tree = join(folder, 'image');
+    await mkdir(join(tree, 'boot'), { recursive: true });
+    await writeFile(join(tree, 'boot/vmlinuz-6.1.99-test'), elfSample());
+    await mkdir(join(tree, 'lib/modules/5.10.0/kernel'), { recursive: true });
+    await writeFile(join(tree, 'lib/modules/5.10.0/kernel/a.ko'), moduleSample('a'));
+    await writeFile(join(tree, 'zeros'), Buffer.alloc(3 * 1024 * 1024));
+    const path = await deb(tree);
+    await expect(keepKernel(store, { path, modules: true })).rejects.toThrow(/holds no modules of Linux 6\.1\.99-test, only of 5\.10\.0/);
+    expect(await contents()).toEqual([]);
+    await mkdir(join(folder, 'scratch'));
+    const small = readKernelPackage(path, { scratch: join(folder, 'scratch'), mostBytes: 1024 * 1024 });
+    await expect(small).rejects.toThrow(/unpacks to more than 1 MiB, which no kernel package does/);
+    expect((await stat(join(folder, 'scratch/package.tar'))).size).toBe(1024 * 1024);
+  },
+);
+
+test.skipIf(noDpkg !== undefined)('a package with a name that climbs is refused by that name', async () => {
+  const tree = join(folder, 'image');
+  await mkdir(tree, { recursive: true });
+  const path = await deb(tree);
+  const parts = join(folder, 'parts');
+  await mkdir(parts);
+  await writeFile(join(parts, 'harmless'), 'x');
+  const run = async (...argv: string[]): Promise<void> => {
+    const done = await exec(argv, { timeoutMs: 20_000, cwd: parts });
+    if (done.code !== 0) throw new Error(done.stderr);
+  };
+  await run('ar', 'x', path);
+  await run('tar', '--create', '--file=data.tar', '--transform=s,harmless,../../climbs,', '--absolute-names', 'harmless');
+  await run('ar', 'r', path, 'debian-binary', 'control.tar', 'data.tar');
+  await expect(keepKernel(store, { path })).rejects.toThrow(/"\.\.\/\.\.\/climbs" is none that a file in an image can have/);
   expect(await contents()).toEqual([]);
 });
 

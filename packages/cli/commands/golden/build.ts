@@ -11,7 +11,7 @@ export const goldenBuild = command({
   options: {
     ...buildOptions,
     name: { kind: 'text', flag: '--name <name>', doc: 'what the golden image is called (as the recipe)' },
-    kernel: { kind: 'text', flag: '--kernel <name>', doc: 'a kernel of the store that boots without an initrd (see kernel list)' },
+    kernel: { kind: 'text', flag: '--kernel <name>', doc: 'a kernel of the store, with the modules that were kept with it (see kernel list)' },
   },
   async run(given, tools) {
     const { out, self } = tools;

@@ -25,8 +25,10 @@ import type { Tree } from '../tree/tree.ts';
 import { applyStage, removeLeftOut } from './apply.ts';
 import { runCommands } from './commands.ts';
 import { AGENT_UNIT, finish } from './finish.ts';
+import type { ModulesWish } from './kept-kernel.ts';
 import { loadRecipe } from './load.ts';
 import type { LoadedRecipe } from './load.ts';
+import { layModules, modulesKey } from './modules.ts';
 import { RootfsShelf } from './shelf.ts';
 import { groundOf, keyAfter } from './source.ts';
 import type { GroundJob } from './source.ts';
@@ -42,6 +44,8 @@ export type RootfsRequest = {
   init: ProgramSource;
   /** `as-built`: what was built of the same recipe will do, nobody is asked */
   use?: GroundJob['use'];
+  /** of the kernel that it will boot with; what the image brings stays as it is unless told */
+  modules?: ModulesWish | undefined;
   progress?: Progress | undefined;
   signal?: AbortSignal | undefined;
 };
@@ -67,6 +71,7 @@ export async function buildRootfs(
     agent: await identityOf(AGENT, programs.agent, store),
     init: await identityOf(INIT, programs.init, store),
     unit: programs.agent === null ? 'none' : sha256(unit),
+    modules: modulesKey(request.modules),
   };
   const shelf = new RootfsShelf(store);
   // the image of a file or folder is looked at each time, which costs nothing; an archive and a registry are not asked
@@ -144,6 +149,9 @@ class Build {
       init: await this.#program(INIT, this.#p.programs.init, local['init'] ?? ''),
     };
     const init = await finish(tree, loaded, programs, ground.config);
+    const { modules } = request;
+    if (modules !== undefined)
+      await this.#step(`lay the modules of ${modules.release}`, () => layModules(tree, modules, this.#p.store, request.signal));
     const rootfs = await this.#image(tree);
     const { name, agent, ports, bootArgs, machine } = loaded;
     const record: RootfsRecord = rootfsRecordSchema.parse({

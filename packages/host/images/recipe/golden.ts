@@ -13,11 +13,11 @@ import { stepsTo } from '../steps.ts';
 import type { ImageStore } from '../store.ts';
 import { buildRootfs } from './build.ts';
 import type { RootfsRequest } from './build.ts';
-import { bootPartsOfKept, REQUIRES_ALONE } from './kept-kernel.ts';
+import { bootPartsOfKept, keyOfKept, readKeptKernel } from './kept-kernel.ts';
 
 export type GoldenRequest = RootfsRequest & {
   name?: string | undefined;
-  /** a kernel of the store by its name, which boots without an initrd; the distribution's with ours unless told */
+  /** a kernel of the store by its name, with the modules that were kept with it; the distribution's unless told */
   kernel?: string | undefined;
 };
 export type GoldenBuilt = { golden: GoldenManifest; rootfs: RootfsRecord; built: boolean };
@@ -29,8 +29,8 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
       `A golden image cannot be called ${JSON.stringify(request.name)}. Use 1 to 63 small letters, digits and hyphens, a letter first.`,
     );
   // before a build of minutes: a kernel that is not there, or cannot be used, is told at once
-  const kept = request.kernel === undefined ? null : await bootPartsOfKept(store, request.kernel);
-  const { rootfs } = await buildRootfs(store, now, request);
+  const kept = request.kernel === undefined ? null : await readKeptKernel(store, request.kernel);
+  const { rootfs } = await buildRootfs(store, now, kept === null ? request : { ...request, modules: kept.modules });
   const name = request.name ?? rootfs.name;
   const local = { rootfs: rootfs.digest, blob: rootfs.rootfs.blob };
   const find = async (madeWith: Readonly<Record<string, string>>): Promise<GoldenBuilt | undefined> => {
@@ -62,15 +62,21 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
     );
     return { golden, rootfs, built: true };
   };
-  if (kept !== null) {
-    const key = { kernel: `${kept.called} ${kept.parts.kernel.blob}`, initrd: 'none' };
-    const known = request.use === 'fresh' ? undefined : await find({ ...local, ...key });
-    return known ?? store.exclusively(signal, (scratch) => seal({ parts: kept.parts, requires: REQUIRES_ALONE, key }, scratch));
-  }
   const initScript = await readFile(join(request.builtIn, 'tiny', 'initrd-init'));
+  const step = stepsTo(request.progress);
+  if (kept !== null) {
+    const key = keyOfKept(kept, initScript);
+    const there = request.use === 'fresh' ? undefined : await find({ ...local, ...key });
+    return (
+      there ??
+      store.exclusively(signal, async (scratch) => {
+        const { parts, busybox } = await bootPartsOfKept(kept, { store, initScript, scratch, step, signal });
+        return seal({ parts, requires: kept.requires, key: busybox === null ? key : { ...key, busybox } }, scratch);
+      })
+    );
+  }
   const known = (request.use ?? 'as-built') === 'as-built' ? await find({ ...local, initrd: initrdDigest(initScript) }) : undefined;
   if (known !== undefined) return known;
-  const step = stepsTo(request.progress);
   const packages = await step('ask the package lists', () => lookForBootPackages(signal));
   if (!packages.ok) throw faultOfRefusal(packages, store.folder);
   const key = bootKey(packages, initScript);

@@ -10,6 +10,7 @@ import { ImageStore } from '../../images/store.ts';
 import { lacks } from '../../images/real-needs.ts';
 import { buildKernel } from './build.ts';
 import type { BuildKernelRequest, BuiltKernel } from './build.ts';
+import { keptModules } from '../module-tree.ts';
 import { processesIn } from './testing/processes-in.ts';
 
 const reason =
@@ -111,6 +112,25 @@ describe.skipIf(reason !== undefined)('a small kernel', () => {
     expect(second.record.kernel).toEqual(first.record.kernel);
     expect(second.record.from).toEqual(first.record.from);
   });
+
+  test(
+    'modules that are asked for are built, kept as those of its release, and the same in another folder',
+    { timeout: 90 * MINUTES },
+    async () => {
+      const fragments = [
+        { name: 'small', text: SMALL },
+        { name: 'modules', text: 'CONFIG_MODULES=y\nCONFIG_CRC_ITU_T=m\nCONFIG_CRC7=m\n' },
+      ];
+      const { record } = await build('with-modules', { fragments, name: 'modular' });
+      expect(record.from).not.toMatchObject({ recipe: (first.record.from as { recipe: string }).recipe });
+      const store = join(folder, 'with-modules/images');
+      const { release } = record.kernel;
+      const tree = await keptModules(join(store, 'blobs/sha256', record.modules?.blob ?? ''), { release, called: 'modular@1' });
+      expect(await tree.text(`${release}/modules.dep`)).toMatch(/crc-itu-t\.ko:/);
+      expect([...tree.walk()].filter(({ node }) => node.kind === 'symlink')).toEqual([]);
+      expect((await build('with-modules-again', { fragments, name: 'modular' })).record.modules).toEqual(record.modules);
+    },
+  );
 
   test('the same once more is found, not built, under another name, too', async () => {
     expect(await build('one')).toMatchObject({ built: false, record: first.record, unmet: first.unmet });

@@ -25,9 +25,12 @@ import { readWhole } from '../../images/read-whole.ts';
 import { faultOfRefusal, imageFault } from '../../images/refusal.ts';
 import { stepsTo } from '../../images/steps.ts';
 import type { ImageStore, Progress } from '../../images/store.ts';
+import { treeFromTar } from '../../images/tree/from-tar.ts';
+import type { Tree } from '../../images/tree/tree.ts';
 import { keepKernel } from '../keep.ts';
 import { KernelShelf } from '../shelf.ts';
 import { HOW_MADE, make, watching } from './make.ts';
+import type { Making } from './make.ts';
 import { BUILD_PATH, refuseWithoutTools } from './needs.ts';
 
 export type BuildKernelRequest = {
@@ -81,11 +84,15 @@ export async function buildKernel(store: ImageStore, request: BuildKernelRequest
     if (!(await isThere(tree))) await unpackSource(source.record, folder, tree, step, signal);
     const making = { tree, log, jobs: request.jobs, signal };
     const { unmet, optionsOn } = await step('configure the kernel', () => configure(making, folder, fragments));
-    await watching({ log, steps: estimatedSteps(optionsOn), progress }, () => make(making, HOW_MADE.target));
+    const withModules = asksForModules(fragments);
+    const targets = withModules ? [HOW_MADE.target, 'modules'] : [HOW_MADE.target];
+    await watching({ log, steps: estimatedSteps(optionsOn), progress }, () => make(making, targets));
     const stripped = join(folder, 'vmlinux');
     await execOk(['strip', '--strip-all', '-o', stripped, join(tree, 'vmlinux')], { timeoutMs: TOOL_TIMEOUT_MS, signal });
+    const built = withModules ? await step('collect the modules', () => installedModules(making, folder)) : null;
     const { record } = await keepKernel(store, {
       path: stripped,
+      built,
       name,
       configPath: join(tree, '.config'),
       from: { is: 'build', ...recipe, unmet: [...unmet] },
@@ -93,7 +100,7 @@ export async function buildKernel(store: ImageStore, request: BuildKernelRequest
       ...(progress === undefined ? {} : { progress }),
     });
     await step('tidy up', async () => {
-      for (const part of ['source', 'vmlinux', 'asked.json']) await removeTree(join(folder, part));
+      for (const part of ['source', 'vmlinux', 'asked.json', 'modules', 'modules.tar']) await removeTree(join(folder, part));
     });
     return { record, built: true, unmet, log };
   } finally {
@@ -114,6 +121,30 @@ export async function readFragmentFile(path: string): Promise<{ name: string; te
   return { name: basename(path), text: read.bytes.toString('utf8') };
 }
 
+/** Nothing selects MODULES: who wants modules asks for them. */
+function asksForModules(fragments: readonly Fragment[]): boolean {
+  return layFragments(fragments).get('MODULES')?.value === 'y';
+}
+
+/** Part of what decides the bytes; what depmod makes is left to who keeps them. */
+const MODULES_HOW = { INSTALL_MOD_STRIP: '1', DEPMOD: '/bin/true' } as const;
+
+async function installedModules(making: Making, folder: string): Promise<Tree> {
+  const [place, archive] = [join(folder, 'modules'), join(folder, 'modules.tar')];
+  for (const left of [place, archive]) await removeTree(left);
+  await ensureFolder(place);
+  await make({ ...making, jobs: 1 }, [
+    'modules_install',
+    ...Object.entries(MODULES_HOW).map(([name, value]) => `${name}=${value}`),
+    `INSTALL_MOD_PATH=${place}`,
+  ]);
+  await execOk(['tar', '--create', '--sort=name', `--file=${archive}`, `--directory=${place}`, 'lib'], {
+    timeoutMs: TOOL_TIMEOUT_MS,
+    signal: making.signal,
+  });
+  return treeFromTar(archive, 'The archive of the modules that were built', making.signal);
+}
+
 type Recipe = Omit<KernelBuild, 'is' | 'unmet'>;
 
 async function recipeOf(source: PackageRecord, fragments: readonly Fragment[], signal: AbortSignal | undefined): Promise<Recipe> {
@@ -126,7 +157,8 @@ async function recipeOf(source: PackageRecord, fragments: readonly Fragment[], s
   // Of fragments only what they ask for counts, not what they or their files are called.
   const asked = askingText(layFragments(fragments));
   const { compiler, linker } = parts;
-  return { ...parts, recipe: sha256(canonicalJson({ source: parts.source, asked, compiler, linker, how: HOW_MADE })) };
+  const how = asksForModules(fragments) ? { ...HOW_MADE, modules: MODULES_HOW } : HOW_MADE;
+  return { ...parts, recipe: sha256(canonicalJson({ source: parts.source, asked, compiler, linker, how })) };
 }
 
 async function versionOf(program: string, signal: AbortSignal | undefined): Promise<string> {
@@ -207,7 +239,7 @@ async function configure(
   const asked = layFragments(fragments);
   const file = join(folder, 'asked.config');
   await writeDurably(file, askingText(asked));
-  await make({ ...o, jobs: 1 }, 'allnoconfig', { KCONFIG_ALLCONFIG: file });
+  await make({ ...o, jobs: 1 }, ['allnoconfig'], { KCONFIG_ALLCONFIG: file });
   await removeTree(file);
   const config = readConfigText(await readFile(join(o.tree, '.config'), 'latin1'));
   const texts = await kconfigTexts(o.tree);

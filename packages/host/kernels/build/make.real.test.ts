@@ -28,8 +28,8 @@ describe.skipIf(reason !== undefined)('make', () => {
 
   test('its surroundings are made from nothing, and the log holds both streams of all tries', async () => {
     const making = await withMakefile('vmlinux:\n\t@env | sort; echo $(ARCH) "[$(LOCALVERSION)]"; echo talk >&2\n');
-    await make(making, 'vmlinux', { KCONFIG_ALLCONFIG: '/x' });
-    await make(making, 'vmlinux');
+    await make(making, ['vmlinux'], { KCONFIG_ALLCONFIG: '/x' });
+    await make(making, ['vmlinux']);
     const log = await logged();
     expect(log.match(/^talk$/gm)).toHaveLength(2);
     expect(log).toMatch(/^KBUILD_BUILD_USER=linstock$/m);
@@ -45,7 +45,7 @@ describe.skipIf(reason !== undefined)('make', () => {
     const making = await withMakefile(
       `vmlinux:\n\t@printf '  CC      a.o\\na.c:3:1: \\033[31merror:\\033[0m no such thing\\n' >&2; exit 1\n`,
     );
-    const failed = make(making, 'vmlinux');
+    const failed = make(making, ['vmlinux']);
     await expect(failed).rejects.toThrow(
       /make failed with exit code 2\. The log says: a\.c:3:1: error: no such thing \| make: \*\*\* .*\(all of it: .*build\.log\)$/,
     );
@@ -61,14 +61,14 @@ describe.skipIf(reason !== undefined)('make', () => {
       told.push(step);
       if ((step.done ?? 0) > 0) stop.abort(new Error('enough'));
     };
-    await expect(watching({ log: making.log, steps: 100, progress }, () => make(making, 'vmlinux'))).rejects.toThrow('enough');
+    await expect(watching({ log: making.log, steps: 100, progress }, () => make(making, ['vmlinux']))).rejects.toThrow('enough');
     expect(told.at(-1)).toEqual({ name: 'build the kernel', done: 1, total: 100, unit: 'steps' });
     expect(await processesIn(tree)).toEqual([]);
   });
 
   test('when the one who asked is killed, make ends with what it started', { timeout: 60_000 }, async () => {
     const making = await withMakefile(ENDLESS);
-    const script = `import { make } from ${JSON.stringify(join(import.meta.dirname, 'make.ts'))}; await make(${JSON.stringify(making)}, 'vmlinux');`;
+    const script = `import { make } from ${JSON.stringify(join(import.meta.dirname, 'make.ts'))}; await make(${JSON.stringify(making)}, ['vmlinux']);`;
     const asker = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' });
     try {
       await eventually(logged, (log) => log.includes('CC'));

@@ -42,13 +42,17 @@ export const HOW_MADE = {
   },
 } as const;
 
-/** Runs `make TARGET`; what went wrong is a fault with the last errors of the log. Ended, it goes on where it was the next time. */
-export async function make(o: Making, target: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
+/** Runs `make TARGET…`; what went wrong is a fault with the last errors of the log. Ended, it goes on where it was the next time. */
+export async function make(o: Making, targets: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<void> {
   const { tree, log, jobs, signal } = o;
-  const result = await exec(await makeArgv(tree, jobs, target, more), { cwd: tree, logFile: log, timeoutMs: BUILD_TIMEOUT_MS, signal });
+  const result = await exec(await makeArgv(tree, jobs, targets, more), { cwd: tree, logFile: log, timeoutMs: BUILD_TIMEOUT_MS, signal });
   if (succeeded(result)) return;
   // make may end before the compilers that it was told to end: whoever is told that it is over may begin again in the same tree.
-  await untilGone(tree);
+  const gone = await untilGone(tree);
+  if (!gone)
+    throw imageFault(
+      `The build was ended, and ${GONE_MS / 1_000} s later something that it started still works in ${tree}. Wait until that is over (a disk that hangs?) before this kernel is built again.`,
+    );
   if (result.aborted) signal?.throwIfAborted();
   const errors = lastErrors(await tailOf(log));
   throw imageFault(
@@ -60,17 +64,21 @@ export async function make(o: Making, target: string, more: Readonly<Record<stri
  * When this process dies nobody else would end what it started, and two builds must not work in one tree: timeout(1) is then told, and tells
  * the whole group.
  */
-async function makeArgv(tree: string, jobs: number, target: string, more: Readonly<Record<string, string>>): Promise<string[]> {
+async function makeArgv(tree: string, jobs: number, targets: readonly string[], more: Readonly<Record<string, string>>): Promise<string[]> {
   const environment = { PATH: BUILD_PATH, ...HOW_MADE.environment, KBUILD_BUILD_TIMESTAMP: await dateOf(tree), ...more };
   const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const ending = ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=5', String(BUILD_TIMEOUT_MS / 1_000)];
-  return [...ending, 'env', '-i', ...words, 'make', `-j${jobs}`, ...HOW_MADE.variables, target];
+  return [...ending, 'env', '-i', ...words, 'make', `-j${jobs}`, ...HOW_MADE.variables, ...targets];
 }
 
-/** Everything that a build starts works inside of its tree. */
-async function untilGone(tree: string): Promise<void> {
+/** Everything that a build starts works inside of its tree; false when something still did after all of the time. */
+async function untilGone(tree: string): Promise<boolean> {
   const until = performance.now() + GONE_MS;
-  while ((await worksIn(tree)) && performance.now() < until) await sleep(LOOK_GONE_MS);
+  while (await worksIn(tree)) {
+    if (performance.now() >= until) return false;
+    await sleep(LOOK_GONE_MS);
+  }
+  return true;
 }
 
 async function worksIn(tree: string): Promise<boolean> {
