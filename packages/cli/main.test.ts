@@ -281,6 +281,7 @@ test('every noun of the API has its command, and no command is there twice', () 
     'host.list': 'host show',
     'event.list': 'events',
     'vm.evidence': 'vm bundle',
+    'golden.abandon': 'golden delete',
   };
   for (const name of Object.keys(routes)) expect(paths).toContain(elsewhere[name] ?? name.replace('.', ' '));
 });

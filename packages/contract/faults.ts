@@ -93,6 +93,12 @@ export const faults = {
     retry: 'after-change',
     say: '{golden} is in use by {by}. Delete the VMs, move the tags, then try again.',
   },
+  'golden-building': {
+    http: 409,
+    family: 'conflict',
+    retry: 'after-change',
+    say: '{golden} is being built by {by}. Wait for the end of that, or end it.',
+  },
   'golden-not-proved': {
     http: 409,
     family: 'conflict',

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { goldenManifestSchema } from './golden.ts';
 
 /**
- * How far a golden image version is. What a version consists of never changes; this says what is known of it.
+ * How far a golden image version is. What a version consists of never changes; this says what is known of it. Before it consists of anything it is
+ * a build (`golden-build.ts`).
  * `draft`: nobody has proved it; `verifying`: a VM of it is being booted for that; `active`: its boot was proved; `failed`: it was not; `deleted`: somebody
  * asked for it to go, and its files go when nobody reads them.
  */

@@ -7,6 +7,7 @@ export * from './kernel.ts';
 export * from './kernel-record.ts';
 export * from './golden.ts';
 export * from './golden-life.ts';
+export * from './golden-build.ts';
 export * from './recipe.ts';
 export * from './rootfs.ts';
 export * from './network.ts';

@@ -3,6 +3,7 @@ import { bootViewSchema } from './boot.ts';
 import { evidenceBundleSchema } from './diagnosis.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
+import { goldenBuildSchema } from './golden-build.ts';
 import {
   goldenDeedSchema,
   goldenDiffSchema,
@@ -305,11 +306,12 @@ export const routes = {
     path: '/v1/goldens',
     params: none,
     query: none,
-    reply: z.object({ items: z.array(goldenViewSchema), tags: z.array(goldenTagSchema) }),
+    reply: z.object({ items: z.array(goldenViewSchema), tags: z.array(goldenTagSchema), builds: z.array(goldenBuildSchema) }),
     faults: [],
     doc: {
       needs: 'Nothing.',
-      onSuccess: 'Every golden image version on this host, what is known of it, and where the tags are.',
+      onSuccess:
+        'Every golden image version on this host, what is known of it, and where the tags are; versions that are being built, or could not be, under `builds`.',
       onFailure: 'Does not fail.',
     },
   },
@@ -411,6 +413,22 @@ export const routes = {
       needs: '`name@version` of which there is no VM, at which no tag is, and which is not being verified.',
       onSuccess: 'It cannot be used any more, and its files go; those that other versions share stay. Its number is never given again.',
       onFailure: 'What uses it is named.',
+    },
+  },
+  'golden.abandon': {
+    method: 'DELETE',
+    path: '/v1/goldens/:id/build',
+    params: byId,
+    query: none,
+    body: none,
+    reply: goldenBuildSchema,
+    status: 200,
+    shape: 'json',
+    faults: ['not-found', 'golden-building'],
+    doc: {
+      needs: '`name@version` whose build failed or was interrupted.',
+      onSuccess: 'The record of the build goes; what it was is answered.',
+      onFailure: 'One that is being built is ended first.',
     },
   },
   'golden.history': {

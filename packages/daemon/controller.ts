@@ -1,6 +1,6 @@
 import { anySignal, type HostFacts, type HostId, type Network } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
-import { BridgeNetworks, ImageStore, LocalHost, Starter, Vmms, type Paths } from '@linstock/host';
+import { BridgeNetworks, GoldenBuilds, ImageStore, LocalHost, Starter, Vmms, type Paths } from '@linstock/host';
 import { openStore } from '@linstock/store';
 import type { Handlers } from './api/app.ts';
 import { handlersOf } from './api/handlers.ts';
@@ -73,6 +73,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
     const version = await readVersion();
     const parts: Parts = {
       store,
+      goldenBuilds: new GoldenBuilds(images, clock.now),
       ids,
       now: clock.now,
       sleep: clock.sleep,

@@ -3,7 +3,7 @@ import { FaultError, type GoldenManifest } from '@linstock/contract';
 import { exportGolden, faultOfRefusal, importGoldenFile, ImageStore, Paths } from '@linstock/host';
 import { findGolden } from './api/plan-vm.ts';
 import { clock } from './clock.ts';
-import type { Progress } from './prepare.ts';
+import type { Progress } from './progress.ts';
 
 export type GoldenFileOptions = { stateFolder: string; file: string; signal: AbortSignal; progress: Progress };
 

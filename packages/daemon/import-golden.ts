@@ -15,7 +15,7 @@ import {
 import { newestVersion } from '@linstock/host/lint';
 import { findRunning } from './background.ts';
 import { clock } from './clock.ts';
-import type { Progress } from './prepare.ts';
+import type { Progress } from './progress.ts';
 
 export type ImportOptions = {
   /** the configuration file: how a person called it, its bytes, and where its relative paths begin */

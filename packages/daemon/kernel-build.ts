@@ -6,7 +6,7 @@ import { buildKernel, Paths, readFragmentFile, type BuiltKernel } from '@linstoc
 import { holdFile } from '@linstock/store';
 import { clone } from './build-info.ts';
 import { openImages } from './image-store.ts';
-import type { Progress } from './prepare.ts';
+import type { Progress } from './progress.ts';
 
 export type BuildKernelOptions = {
   stateFolder: string;

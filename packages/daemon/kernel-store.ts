@@ -3,7 +3,7 @@ import { constants } from 'node:fs/promises';
 import { FaultError, type KernelRecord } from '@linstock/contract';
 import { isThere, keepKernel, KernelShelf, type KeptKernel } from '@linstock/host';
 import { allowed, imagesOf, openImages } from './image-store.ts';
-import type { Progress } from './prepare.ts';
+import type { Progress } from './progress.ts';
 
 export type ImportKernelOptions = {
   stateFolder: string;

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
-import { ensureTiny, faultOfRefusal, ImageStore, surveyHost } from '@linstock/host';
-import { clone } from './build-info.ts';
+import { ImageStore, surveyHost, TINY } from '@linstock/host';
 import { clock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { openInstallation } from './installation.ts';
+import type { Progress } from './progress.ts';
+import { BY_HAND, buildGoldenIn } from './recipes.ts';
 
-export type Progress = (step: { name: string; done?: number; total?: number; unit?: string }) => void;
 export type PrepareOptions = {
   stateFolder: string;
   environment: Record<string, string | undefined>;
@@ -30,8 +29,8 @@ export async function prepare(o: PrepareOptions): Promise<Prepared> {
   const { facts, probed } = await surveyHost({ ...config, paths, now: clock.now(), signal: o.signal });
   const images = new ImageStore({ folder: paths.images, now: clock.now });
   await images.open();
-  const tiny = await ensureTiny(images, { agent: { source: join(clone, 'guest', 'agent') }, progress: o.progress, signal: o.signal });
-  if (!tiny.ok) throw faultOfRefusal(tiny, paths.state);
+  const { progress, signal } = o;
+  const tiny = await buildGoldenIn(images, { named: TINY, cwd: paths.state, use: 'as-built', by: BY_HAND, progress, signal });
   const { name, version } = tiny.golden;
   return {
     changed: probed || tiny.built,

@@ -5,7 +5,7 @@ import { BridgeNetworks, isThere, Paths, removeTree, Units } from '@linstock/hos
 import { clock } from './clock.ts';
 import { openInstallation } from './installation.ts';
 import { askToEnd, lockFolder } from './lock.ts';
-import type { Progress } from './prepare.ts';
+import type { Progress } from './progress.ts';
 
 const stopMs = 20_000;
 

@@ -7,14 +7,16 @@ import {
   builtInRecipes,
   ensureTiny,
   faultOfRefusal,
+  GoldenBuilds,
   RootfsShelf,
   TINY,
+  type ImageStore,
   type RootfsRequest,
 } from '@linstock/host';
 import { clone } from './build-info.ts';
 import { clock } from './clock.ts';
 import { openImages } from './image-store.ts';
-import type { Progress } from './prepare.ts';
+import type { Progress } from './progress.ts';
 
 export type BuildOptions = {
   stateFolder: string;
@@ -30,20 +32,29 @@ const builtIn = join(clone, 'guest', 'images');
 const agent = { source: join(clone, 'guest', 'agent') };
 const init = { source: join(clone, 'guest', 'init') };
 
+/** Who builds where no controller does. */
+export const BY_HAND = 'a command without a controller';
+
+export async function buildGoldenIn(
+  images: ImageStore,
+  o: Omit<BuildOptions, 'stateFolder'> & { name?: string | undefined; kernel?: string | undefined; by: string },
+): Promise<{ golden: GoldenManifest; rootfs: RootfsRecord | null; built: boolean }> {
+  if (o.named !== TINY) return buildGolden(images, clock.now, { ...o, builtIn, agent, init });
+  const order = { recipe: TINY, cwd: o.cwd, name: null, kernel: null, use: o.use };
+  const asked = { name: async () => TINY, order, by: o.by, signal: o.signal };
+  return new GoldenBuilds(images, clock.now).during(asked, async (begin) => {
+    const packages = o.use === 'as-built' ? 'as-built' : 'newest';
+    const tiny = await ensureTiny(images, { agent, packages, progress: o.progress, signal: o.signal, begin });
+    if (!tiny.ok) throw faultOfRefusal(tiny, images.folder);
+    return { golden: tiny.golden, rootfs: null, built: tiny.built };
+  });
+}
+
 /** `rootfs` null: the image `tiny`, whose root file system has no record of its own. */
 export async function buildGoldenFrom(
   o: BuildOptions & { name?: string | undefined; kernel?: string | undefined },
 ): Promise<{ golden: GoldenManifest; rootfs: RootfsRecord | null; built: boolean }> {
-  const images = await openImages(o.stateFolder);
-  if (o.named !== TINY) return buildGolden(images, clock.now, { ...o, builtIn, agent, init });
-  const tiny = await ensureTiny(images, {
-    agent,
-    packages: o.use === 'as-built' ? 'as-built' : 'newest',
-    progress: o.progress,
-    signal: o.signal,
-  });
-  if (!tiny.ok) throw faultOfRefusal(tiny, images.folder);
-  return { golden: tiny.golden, rootfs: null, built: tiny.built };
+  return buildGoldenIn(await openImages(o.stateFolder), { ...o, by: BY_HAND });
 }
 
 export async function buildRootfsFrom(o: BuildOptions): Promise<{ rootfs: RootfsRecord; built: boolean }> {

@@ -1,5 +1,6 @@
 export { LocalHost, type LocalHostParts } from './host.ts';
 export { ImageStore } from './images/store.ts';
+export { GoldenBuilds } from './images/golden-builds.ts';
 export { ensureTiny, TINY } from './images/tiny.ts';
 export { buildRootfs, type RootfsRequest } from './images/recipe/build.ts';
 export { buildGolden, type GoldenBuilt } from './images/recipe/golden.ts';

@@ -9,6 +9,7 @@
  */
 import type {
   BootView,
+  GoldenBuild,
   GoldenDeed,
   GoldenDiff,
   GoldenTag,
@@ -92,6 +93,8 @@ export class Linstock {
     rollback: (golden: string, tag: string, body: Input<'golden.rollback'>['body'] = {}, options: Signal = {}): Promise<GoldenTag> =>
       this.#calls.json('golden.rollback', { params: { id: golden, tag }, body }, options),
     delete: (id: string, options: Signal = {}): Promise<GoldenView> => this.#calls.json('golden.delete', { params: { id } }, options),
+    /** a version whose build failed or was interrupted */
+    abandon: (id: string, options: Signal = {}): Promise<GoldenBuild> => this.#calls.json('golden.abandon', { params: { id } }, options),
     history: async (golden: string, options: Signal & { limit?: number } = {}): Promise<GoldenDeed[]> =>
       (
         await this.#calls.json(

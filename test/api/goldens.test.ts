@@ -1,6 +1,6 @@
 /** The life of golden versions over the API: proved or not on the simulated host, tags that move only on evidence, and back. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GoldenDeed, GoldenTag, GoldenView, Problem, VmView } from '@linstock/contract';
+import type { GoldenBuild, GoldenDeed, GoldenTag, GoldenView, Problem, VmView } from '@linstock/contract';
 import { simApi } from './sim-api.ts';
 
 let api: Awaited<ReturnType<typeof simApi>>;
@@ -184,5 +184,29 @@ describe('a static look', () => {
   it('that finds warnings does not', async () => {
     api.findings.push({ ...finding, severity: 'warning' });
     expect((await verify()).body).toMatchObject({ state: 'active' });
+  });
+});
+
+describe('a version that is being built, or could not be', () => {
+  const build = (version: number, state: GoldenBuild['state']): GoldenBuild => ({
+    name: 'tiny',
+    version,
+    state,
+    why: state === 'building' ? null : 'no room',
+    by: 'me',
+    startedAt: 1,
+    endedAt: null,
+    order: { recipe: 'tiny', cwd: '/', name: null, kernel: null, use: 'as-built' },
+  });
+
+  it('stands in the list, and is deleted when nobody is at it', async () => {
+    api.builds.push(build(2, 'building'), build(3, 'failed'));
+    expect((await send('GET', '/v1/goldens')).body).toMatchObject({ builds: [{ version: 2 }, { version: 3, why: 'no room' }] });
+    const abandon = async (id: string): Promise<unknown> =>
+      (await api.app.inject({ method: 'DELETE', url: `/v1/goldens/${id}/build` })).json();
+    expect(await abandon('tiny@2')).toMatchObject({ code: 'golden-building' });
+    expect(await abandon('tiny@3')).toMatchObject({ state: 'failed' });
+    expect(await abandon('tiny@3')).toMatchObject({ code: 'not-found' });
+    expect((await send('GET', '/v1/goldens')).body).toMatchObject({ builds: [{ version: 2 }] });
   });
 });

@@ -1,3 +1,4 @@
+import type { GoldenBuild } from '@linstock/contract';
 import { decideVm, type RootfsFinding, type Store } from '@linstock/core';
 import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
 import { openStore } from '@linstock/store';
@@ -21,6 +22,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
 
   const dropped: string[] = [];
   const findings: RootfsFinding[] = [];
+  const builds: GoldenBuild[] = [];
   const keeper = new GoldenKeeper({
     drop: async ({ name, version }) => void dropped.push(`${name}@${version}`),
     store,
@@ -69,6 +71,14 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       differences: async () => [{ what: 'package bash', from: '5.1', to: '5.2' }],
       goldens: async () => [aGolden()],
     },
+    goldenBuilds: {
+      all: async () => builds,
+      forget: async (gone) =>
+        void builds.splice(
+          builds.findIndex((one) => one.version === gone.version),
+          1,
+        ),
+    },
     build: { version: '0.0.0', commit: null, startedAt: now, pid: 1, stateFolder: '/nowhere', running: 'a', onDisk: async () => 'a' },
   };
   let requests = 0;
@@ -84,7 +94,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       if (error !== undefined) bugs.push(error);
     },
   });
-  return { app, store, world, turn, bugs, dropped, findings, close: async () => (await app.close(), store.close()) };
+  return { app, store, world, turn, bugs, dropped, findings, builds, close: async () => (await app.close(), store.close()) };
 }
 
 async function* frames() {

@@ -11,6 +11,7 @@ import { waitOn } from './waiting.ts';
 
 type GoldenHandlers = Pick<
   Handlers,
+  | 'golden.abandon'
   | 'golden.delete'
   | 'golden.lint'
   | 'golden.list'
@@ -59,10 +60,14 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
 
   return {
     'golden.list': async () => {
-      const there = await host.goldens();
+      const [there, builds] = [await host.goldens(), await parts.goldenBuilds.all()];
       return store.read(async (tx) => {
         const [records, tags] = [await tx.goldenRecords(), await tx.goldenTags()];
-        return document<'golden.list'>({ items: usableGoldens(there, records).map((one) => viewOf(one, records, tags)), tags: [...tags] });
+        return document<'golden.list'>({
+          items: usableGoldens(there, records).map((one) => viewOf(one, records, tags)),
+          tags: [...tags],
+          builds,
+        });
       });
     },
     'golden.show': async ({ params }, caller) => document<'golden.show'>(await show(await found(params.id), caller)),
@@ -141,6 +146,13 @@ export function goldenHandlers(parts: Parts): GoldenHandlers {
         return {};
       });
       return document<'golden.delete'>(await show(golden, caller), { status: 202 });
+    },
+    'golden.abandon': async ({ params }) => {
+      const build = (await parts.goldenBuilds.all()).find((one) => `${one.name}@${one.version}` === params.id);
+      if (build === undefined) throw new FaultError('not-found', { noun: 'build of the golden version', id: params.id });
+      if (build.state === 'building') throw new FaultError('golden-building', { golden: params.id, by: build.by });
+      await parts.goldenBuilds.forget(build);
+      return document<'golden.abandon'>(build);
     },
     'golden.history': async ({ params, query }) => {
       findGolden((await known()).goldens, params.id, []);

@@ -4,6 +4,7 @@
  *   blobs/sha256/DIGEST                  read-only, named by content
  *   blobs/sample/DIGEST                  digest over sixteen blocks of it: the cheap check before a boot
  *   goldens/NAME/VERSION/manifest.json   written last: a golden exists if and only if its manifest does
+ *   goldens/NAME/VERSION/build.json      a version that is being built, or could not be (golden-builds.ts)
  *   kernels/NAME/VERSION/record.json     the same for kernels by themselves (kernels/shelf.ts)
  *   scratch/PID-START-XXXXXX/            work under way; swept at the next start when its owner is gone
  *
@@ -160,14 +161,19 @@ export class ImageStore {
   }
 
   /**
-   * The commit point. Content equal to the newest version gives that version; otherwise the next number is taken.
+   * The commit point. Content equal to the newest version gives that version; otherwise it gets the number that was taken for it, or the next.
    */
-  async seal(content: GoldenContent, scratch: string): Promise<GoldenManifest> {
+  async seal(content: GoldenContent, scratch: string, taken?: GoldenRef): Promise<GoldenManifest> {
     const line = join(this.folder, 'goldens', content.name);
     const newest = (await this.versions(content.name)).at(-1);
     if (newest !== undefined) {
       const there = await this.golden({ name: content.name, version: newest });
       if (there.ok && there.golden.digest === sealManifest(content, newest, 0).digest) return there.golden;
+    }
+    if (taken !== undefined) {
+      const golden = sealManifest(content, taken.version, this.#now());
+      await writeDurably(join(this.goldenFolder(taken), 'manifest.json'), `${JSON.stringify(golden, null, 2)}\n`, 0o444);
+      return golden;
     }
     return this.takeNumber(line, 'manifest.json', (version) => sealManifest(content, version, this.#now()), scratch);
   }
@@ -433,7 +439,7 @@ async function sampleOf(path: string, bytes: number): Promise<string> {
 }
 
 /** `PID-STARTTIME`: a pid alone is a rumour, with its start time (field 22 of /proc/PID/stat, proc(5)) it names one process per host boot. */
-async function processIdentity(pid: number): Promise<string | undefined> {
+export async function processIdentity(pid: number): Promise<string | undefined> {
   let stat: string;
   try {
     stat = await readFile(`/proc/${pid}/stat`, 'latin1');

@@ -12,13 +12,14 @@ import type { BootPackages } from './boot-parts.ts';
 import { makeExt4 } from './ext4.ts';
 import { buildProgram, missingProgram, programIdentity } from './go-program.ts';
 import type { ProgramSource } from './go-program.ts';
+import type { Begin } from './golden-builds.ts';
 import { STANDARD_BOOT_ARGS } from './golden-parts.ts';
 import { canonicalJson, isMadeWith } from './manifest.ts';
 import type { ImageRefusal } from './refusal.ts';
 import { tinyPlan } from './rootfs-tiny.ts';
 import { stepsTo } from './steps.ts';
 import type { Step } from './steps.ts';
-import type { ImageStore, Progress } from './store.ts';
+import type { GoldenRef, ImageStore, Progress } from './store.ts';
 
 /** Where the agent comes from, or that it is left out. */
 export type AgentSource = false | ProgramSource;
@@ -31,6 +32,8 @@ export type TinyRequest = {
   signal?: AbortSignal;
   /** Folder with initrd-init, init and the pages; the repository's own unless told. */
   recipeFolder?: string;
+  /** called before anything is made, where what was made before will not do */
+  begin?: Begin;
 };
 
 export type TinyOutcome = { ok: true; golden: GoldenManifest; built: boolean } | ImageRefusal;
@@ -89,7 +92,8 @@ export async function ensureTiny(store: ImageStore, request: TinyRequest): Promi
     const madeWith = { ...local, ...bootKey(packages, recipe.initrdInit) };
     const newest = await find(madeWith);
     if (newest !== undefined && (await fits(newest))) return { ok: true, golden: newest, built: false };
-    return build({ store, request, recipe, scratch, step, packages, madeWith });
+    const taken = await request.begin?.(scratch);
+    return build({ store, request, recipe, scratch, step, packages, madeWith, taken });
   });
 }
 
@@ -101,6 +105,7 @@ async function build(job: {
   step: Step;
   packages: BootPackages;
   madeWith: Record<string, string>;
+  taken: GoldenRef | undefined;
 }): Promise<TinyOutcome> {
   const { store, request, recipe, scratch, step, packages } = job;
   const { signal } = request;
@@ -138,6 +143,7 @@ async function build(job: {
         madeWith: job.madeWith,
       },
       scratch,
+      job.taken,
     );
     return { ok: true, golden, built: true };
   });

@@ -1,4 +1,5 @@
 import { command } from '../../command.ts';
+import { buildPairs, unfinished } from '../../golden-build.ts';
 import { stateCell } from './state.ts';
 import { moment } from '../../render.ts';
 
@@ -8,6 +9,8 @@ export const goldenShow = command({
   args: { golden: { kind: 'text', doc: '`name`, `name@version` or `name:tag`' } },
   options: {},
   async run({ args }, tools) {
+    const building = await unfinished(args.golden, tools);
+    if (building !== undefined) return tools.out.page(building, buildPairs(building, tools.self));
     const one = await (await tools.api()).goldens.show(args.golden, { signal: tools.signal });
     await tools.out.page(one, [
       ['golden', `${one.name}@${one.version}`],

@@ -46,6 +46,8 @@ export type RootfsRequest = {
   use?: GroundJob['use'];
   /** of the kernel that it will boot with; what the image brings stays as it is unless told */
   modules?: ModulesWish | undefined;
+  /** called before anything is made, where what was made before will not do */
+  begin?: ((scratch: string) => Promise<void>) | undefined;
   progress?: Progress | undefined;
   signal?: AbortSignal | undefined;
 };
@@ -79,8 +81,10 @@ export async function buildRootfs(
     const known = await shelf.find(loaded.name, local);
     if (known !== undefined) return { rootfs: known, built: false };
   }
-  const work = (scratch: string): Promise<{ rootfs: RootfsRecord; built: boolean }> =>
-    new Build({ store, shelf, now, request, loaded, local, programs, unit, scratch }).run();
+  const work = async (scratch: string): Promise<{ rootfs: RootfsRecord; built: boolean }> => {
+    await request.begin?.(scratch);
+    return new Build({ store, shelf, now, request, loaded, local, programs, unit, scratch }).run();
+  };
   try {
     return await store.exclusively(request.signal, work);
   } catch (error) {

@@ -2,27 +2,43 @@
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { FaultError, goldenManifestSchema } from '@linstock/contract';
-import type { GoldenManifest, RootfsRecord } from '@linstock/contract';
+import type { GoldenManifest, GoldenOrder, RootfsRecord } from '@linstock/contract';
 import { applyChanges } from '@linstock/core';
 import { REQUIRES, bootKey, bootPartsThere, initrdDigest, lookForBootPackages, makeBootParts, userspaceArgsFor } from '../boot-parts.ts';
 import type { BootParts } from '../boot-parts.ts';
 import { STANDARD_BOOT_ARGS } from '../golden-parts.ts';
+import { GoldenBuilds } from '../golden-builds.ts';
+import type { Begin } from '../golden-builds.ts';
 import { isMadeWith } from '../manifest.ts';
 import { faultOfRefusal, imageFault } from '../refusal.ts';
 import { stepsTo } from '../steps.ts';
 import type { ImageStore } from '../store.ts';
 import { buildRootfs } from './build.ts';
 import type { RootfsRequest } from './build.ts';
+import { loadRecipe } from './load.ts';
 import { bootPartsOfKept, keyOfKept, readKeptKernel } from './kept-kernel.ts';
 
 export type GoldenRequest = RootfsRequest & {
   name?: string | undefined;
   /** a kernel of the store by its name, with the modules that were kept with it; the distribution's unless told */
   kernel?: string | undefined;
+  /** who asks, as its record names them */
+  by: string;
 };
 export type GoldenBuilt = { golden: GoldenManifest; rootfs: RootfsRecord; built: boolean };
 
+/** From its start on the version is there as a record, which says how far it is; a fault, and what is wrong stands in it, too. */
 export async function buildGolden(store: ImageStore, now: () => number, request: GoldenRequest): Promise<GoldenBuilt> {
+  const name = async (): Promise<string> => request.name ?? (await loadRecipe(request.named, request)).name;
+  const asked = { name, order: orderOf(request), by: request.by, signal: request.signal };
+  return new GoldenBuilds(store, now).during(asked, (begin) => build(store, now, request, begin));
+}
+
+function orderOf({ named, cwd, name, kernel, use }: GoldenRequest): GoldenOrder {
+  return { recipe: named, cwd, name: name ?? null, kernel: kernel ?? null, use: use ?? 'as-built' };
+}
+
+async function build(store: ImageStore, now: () => number, request: GoldenRequest, begin: Begin): Promise<GoldenBuilt> {
   const { signal } = request;
   if (request.name !== undefined && !goldenManifestSchema.shape.name.safeParse(request.name).success)
     throw imageFault(
@@ -30,7 +46,11 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
     );
   // before a build of minutes: a kernel that is not there, or cannot be used, is told at once
   const kept = request.kernel === undefined ? null : await readKeptKernel(store, request.kernel);
-  const { rootfs } = await buildRootfs(store, now, kept === null ? request : { ...request, modules: kept.modules });
+  const { rootfs } = await buildRootfs(store, now, {
+    ...request,
+    modules: kept?.modules,
+    begin: async (scratch) => void (await begin(scratch)),
+  });
   const name = request.name ?? rootfs.name;
   const local = { rootfs: rootfs.digest, blob: rootfs.rootfs.blob };
   const find = async (madeWith: Readonly<Record<string, string>>): Promise<GoldenBuilt | undefined> => {
@@ -59,6 +79,7 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
         madeWith: { ...rootfs.madeWith, ...local, ...made.key },
       },
       scratch,
+      await begin(scratch),
     );
     return { golden, rootfs, built: true };
   };
@@ -70,6 +91,7 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
     return (
       there ??
       store.exclusively(signal, async (scratch) => {
+        await begin(scratch);
         const { parts, busybox } = await bootPartsOfKept(kept, { store, initScript, scratch, step, signal });
         return seal({ parts, requires: kept.requires, key: busybox === null ? key : { ...key, busybox } }, scratch);
       })
@@ -88,6 +110,7 @@ export async function buildGolden(store: ImageStore, now: () => number, request:
     return made;
   };
   return store.exclusively(signal, async (scratch) => {
+    await begin(scratch);
     const parts = (await bootPartsThere(store, key)) ?? (await newParts(scratch));
     return seal({ parts, requires: REQUIRES, key }, scratch);
   });
