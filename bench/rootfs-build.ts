@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildRootfsFrom, type BuildOptions } from '@linstock/daemon';
+import { buildHere } from '@linstock/daemon';
 import { note, taken } from './parts/samples.ts';
 
 export type RootfsBuildRound = { cold: number; changed: number; found: number };
@@ -16,19 +16,13 @@ const rounds = 3;
 
 export async function rootfsBuild(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'linstock-bench-'));
-  const build = async (use: BuildOptions['use'], text: string): Promise<{ ms: number; built: boolean; bytes: number }> => {
+  const build = async (use: 'as-built' | 'fresh', text: string): Promise<{ ms: number; built: boolean; bytes: number }> => {
     const files = [{ path: 'etc/motd', text }];
     writeFileSync(join(folder, 'recipe.json'), JSON.stringify({ name: 'bench', from: 'base', files }));
     const signal = new AbortController().signal;
     const began = performance.now();
-    const { rootfs, built } = await buildRootfsFrom({
-      stateFolder: join(folder, 'state'),
-      named: './recipe.json',
-      cwd: folder,
-      use,
-      signal,
-      progress: () => undefined,
-    });
+    const order = { what: 'rootfs' as const, recipe: './recipe.json', cwd: folder, use };
+    const { rootfs, built } = await buildHere(join(folder, 'state'), order, { signal, progress: () => undefined });
     return { ms: performance.now() - began, built, bytes: rootfs.rootfs.bytes };
   };
   const expect = (built: boolean, wanted: boolean): void => {

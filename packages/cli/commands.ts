@@ -1,4 +1,7 @@
 /** Every command, in the order in which the help shows them. */
+import { buildCancel } from './commands/build/cancel.ts';
+import { buildList } from './commands/build/list.ts';
+import { buildShow } from './commands/build/show.ts';
 import type { Command } from './command.ts';
 import { bootList } from './commands/boot/list.ts';
 import { bootShow } from './commands/boot/show.ts';
@@ -95,6 +98,9 @@ export const commands: readonly Command[] = [
   kernelInspect,
   kernelCheck,
   kernelDiff,
+  buildList,
+  buildShow,
+  buildCancel,
   networkList,
   networkShow,
   hostShow,

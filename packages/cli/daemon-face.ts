@@ -10,11 +10,10 @@ export type DaemonFace = Pick<
 >;
 export type Prepared = Awaited<ReturnType<DaemonFace['prepare']>>;
 export type Started = Awaited<ReturnType<DaemonFace['startInBackground']>>;
-export type BuildOptions = daemon.BuildOptions;
 export type Ran = Awaited<ReturnType<DaemonFace['exec']>>;
 
 /** What the commands that build images use of it. */
-export type BuildFace = Pick<typeof daemon, 'buildRootfsFrom' | 'buildGoldenFrom' | 'listRootfs'>;
+export type BuildFace = Pick<typeof daemon, 'buildHere' | 'findRunning' | 'listRootfs' | 'readFragmentFile'>;
 
 export function loadBuilder(): Promise<BuildFace> {
   return import('@linstock/daemon');
@@ -67,7 +66,7 @@ export function loadKernels(): Promise<typeof kernels> {
 }
 
 /** What the `kernel` commands use that keep kernels. */
-export type KernelStoreFace = Pick<typeof daemon, 'buildKernelHere' | 'importKernel' | 'listKernels' | 'deleteKernel' | 'findKernel'>;
+export type KernelStoreFace = Pick<typeof daemon, 'importKernel' | 'listKernels' | 'deleteKernel' | 'findKernel'>;
 
 export function loadKernelStore(): Promise<KernelStoreFace> {
   return import('@linstock/daemon');

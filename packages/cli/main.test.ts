@@ -282,6 +282,7 @@ test('every noun of the API has its command, and no command is there twice', () 
     'event.list': 'events',
     'vm.evidence': 'vm bundle',
     'golden.abandon': 'golden delete',
+    'build.start': 'golden build',
   };
   for (const name of Object.keys(routes)) expect(paths).toContain(elsewhere[name] ?? name.replace('.', ' '));
 });

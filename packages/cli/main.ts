@@ -67,6 +67,7 @@ const aboutNoun: Record<string, string> = {
   golden: 'Golden images',
   kernel: 'Kernels: built and kept by name, and what is in one, known before it boots',
   rootfs: 'Root file systems: built from recipes, looked at before any boot',
+  build: 'Builds of the controller: images and kernels under way',
   network: 'Networks and their leases',
   host: 'What this host can do',
   operation: 'Changes under way',

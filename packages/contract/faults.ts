@@ -99,6 +99,19 @@ export const faults = {
     retry: 'after-change',
     say: '{golden} is being built by {by}. Wait for the end of that, or end it.',
   },
+  'build-under-way': {
+    http: 409,
+    family: 'conflict',
+    retry: 'later',
+    say: '{subject} is being built already, by {id}. Wait for that one, or end it.',
+  },
+  'build-cancelled': { http: 409, family: 'conflict', retry: 'after-change', say: 'The build of {subject} was ended by {by}.' },
+  'build-interrupted': {
+    http: 500,
+    family: 'internal',
+    retry: 'after-change',
+    say: 'The build of {subject} was begun {tries} times, and each time the controller ended before it did. It is not begun again.',
+  },
   'golden-not-proved': {
     http: 409,
     family: 'conflict',

@@ -16,6 +16,7 @@ export * from './firecracker.ts';
 export * from './vm.ts';
 export * from './boot.ts';
 export * from './operation.ts';
+export * from './build.ts';
 export * from './event.ts';
 export * from './doctor.ts';
 export * from './schema.ts';

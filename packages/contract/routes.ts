@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bootViewSchema } from './boot.ts';
 import { evidenceBundleSchema } from './diagnosis.ts';
+import { buildOrderSchema, buildViewSchema } from './build.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
 import { goldenBuildSchema } from './golden-build.ts';
@@ -491,6 +492,60 @@ export const routes = {
       needs: 'An operation id.',
       onSuccess: 'Where the change stands; ended operations stay.',
       onFailure: 'Only an unknown operation fails.',
+    },
+  },
+  'build.start': {
+    method: 'POST',
+    path: '/v1/builds',
+    params: none,
+    query: none,
+    body: buildOrderSchema,
+    reply: buildViewSchema,
+    status: 202,
+    shape: 'json',
+    faults: ['build-under-way', 'idempotency-key-reused'],
+    doc: {
+      needs: 'What to build: a golden image, a root file system or a kernel. Paths are those of the host of the controller.',
+      onSuccess: 'The build is an operation that goes on whoever waits for it; with `Prefer: wait` the answer comes when it is over.',
+      onFailure: 'A build that fails is no HTTP error: its `fault` says why.',
+    },
+  },
+  'build.list': {
+    ...read,
+    path: '/v1/builds',
+    params: none,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(50) }),
+    reply: z.object({ items: z.array(buildViewSchema) }),
+    faults: [],
+    doc: { needs: 'Nothing.', onSuccess: 'Builds under way and over, newest first.', onFailure: 'Does not fail.' },
+  },
+  'build.show': {
+    ...read,
+    path: '/v1/builds/:id',
+    params: byId,
+    query: none,
+    reply: buildViewSchema,
+    faults: ['not-found'],
+    doc: {
+      needs: 'The id of its operation.',
+      onSuccess: 'Its steps and how far it is; with `Prefer: wait` the answer comes when it is over.',
+      onFailure: 'Only an unknown build fails.',
+    },
+  },
+  'build.cancel': {
+    method: 'POST',
+    path: '/v1/builds/:id/actions/cancel',
+    params: byId,
+    query: none,
+    body: none,
+    reply: buildViewSchema,
+    status: 202,
+    shape: 'json',
+    faults: ['not-found', 'idempotency-key-reused'],
+    doc: {
+      needs: 'The id of its operation.',
+      onSuccess: 'It ends as soon as what it is doing lets go; with `Prefer: wait` the answer comes when it has.',
+      onFailure: 'One that is over is answered as it is.',
     },
   },
   'event.list': {

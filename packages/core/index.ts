@@ -6,6 +6,7 @@ export * from './vmm-choice.ts';
 export * from './versions.ts';
 export * from './magic.ts';
 export * from './ports.ts';
+export * from './build.ts';
 export * from './proof/sight.ts';
 export * from './console/console.ts';
 export * from './clean.ts';

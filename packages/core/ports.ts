@@ -1,6 +1,8 @@
 import type {
   BootId,
   BootView,
+  BuildResult,
+  BuildView,
   Fault,
   GoldenDeed,
   GoldenState,
@@ -76,6 +78,10 @@ export type BootDetails = {
 /** A program to run in a guest. */
 export type ExecOrder = { argv: readonly string[]; timeoutMs: number; cwd?: string | undefined; env?: Record<string, string> | undefined };
 
+/** `began`: the step that has just begun, null when it goes on. */
+export type BuildProgress = Pick<BuildView, 'tries' | 'steps' | 'far'> & { began: string | null };
+export type BuildEnd = { is: 'done'; result: BuildResult } | { is: 'failed'; fault: Fault };
+
 export type HistoryEntry = { at: Instant; phase: string; decision: string; outcome: string; ms: number };
 
 export interface Store {
@@ -133,6 +139,9 @@ export interface Reader {
   operation(id: string): Promise<Operation | undefined>;
   /** The operation that now moves a VM. */
   operationOf(vm: VmId): Promise<Operation | undefined>;
+  /** Newest first. */
+  builds(where?: { running?: true; limit?: number }): Promise<readonly BuildView[]>;
+  build(id: string): Promise<BuildView | undefined>;
   /** What is known of golden image versions; a version without a record is a draft. */
   goldenRecords(where?: { state: GoldenState }): Promise<readonly GoldenRecord[]>;
   goldenTags(): Promise<readonly GoldenTag[]>;
@@ -156,6 +165,12 @@ export interface Tx extends Reader {
   addNetwork(network: Network): Promise<void>;
   /** For a network on which nothing was made yet. */
   changeNetwork(network: Network): Promise<void>;
+  /** A build that somebody asked for, with its operation. */
+  addBuild(build: BuildView): Promise<void>;
+  keepBuild(id: string, progress: BuildProgress, now: Instant): Promise<void>;
+  /** The wish that it end. */
+  cancelBuild(id: string, by: string, now: Instant): Promise<void>;
+  endBuild(id: string, end: BuildEnd, now: Instant): Promise<void>;
   /** Writes what is known of a version, and what happened to it. */
   keepGolden(record: GoldenRecord, deed: GoldenDeed): Promise<void>;
   /** Moves a tag, or makes it. `golden-tag-moved` when it is not at `ifRevision` any more (0: it must not be there). */

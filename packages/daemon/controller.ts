@@ -5,6 +5,8 @@ import { openStore } from '@linstock/store';
 import type { Handlers } from './api/app.ts';
 import { handlersOf } from './api/handlers.ts';
 import type { Parts } from './api/parts.ts';
+import { BuildKeeper } from './build-keeper.ts';
+import { buildIn } from './builds.ts';
 import { SourceDigest, readCommit, readVersion } from './build-info.ts';
 import { clock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -129,6 +131,13 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       failed: (error) =>
         log.error({ fault: stumbleOf(error, 'settle a verification') }, 'a verification could not be settled; it is looked at again'), // throws what is a bug
     });
+    const buildKeeper = new BuildKeeper({
+      store,
+      build: (order, asked) => buildIn(images, paths.state, order, asked),
+      now: clock.now,
+      sleep: clock.sleep,
+      failed: (error, build) => log.error({ error, build }, 'a build went wrong in a way that nobody foresaw, or could not be recorded'),
+    });
     const reclaim = new Reclaim({ store, host, mark, now: clock.now });
     return {
       handlers: handlersOf(parts),
@@ -145,6 +154,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
           engine.run(both),
           follow(host, store, both),
           goldenKeeper.run(both),
+          buildKeeper.run(both),
           everyMinute(reclaim, networks, network, both, log),
           ...(networks && config.spares > 0 ? [spares.run(both)] : []),
         ];

@@ -1,38 +1,31 @@
-/** Kernels built in the process of whoever asks for them. */
+/** Kernels built from an order, over our own fragment. */
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { buildKernel, Paths, readFragmentFile, type BuiltKernel } from '@linstock/host';
+import type { BuildOrder } from '@linstock/contract';
+import { buildKernel, Paths, type BuiltKernel, type ImageStore } from '@linstock/host';
 import { holdFile } from '@linstock/store';
 import { clone } from './build-info.ts';
-import { openImages } from './image-store.ts';
 import type { Progress } from './progress.ts';
-
-export type BuildKernelOptions = {
-  stateFolder: string;
-  series: string;
-  /** files, laid over the built-in one */
-  fragments: readonly string[];
-  name: string | undefined;
-  jobs: number | undefined;
-  began: (log: string) => void;
-  signal: AbortSignal;
-  progress: Progress;
-};
 
 const BUILT_IN = 'microvm';
 
-export async function buildKernelHere(o: BuildKernelOptions): Promise<BuiltKernel> {
+export async function buildKernelIn(
+  images: ImageStore,
+  stateFolder: string,
+  order: Extract<BuildOrder, { what: 'kernel' }>,
+  o: { signal: AbortSignal; progress: Progress },
+): Promise<BuiltKernel> {
+  const { series, name, jobs, fragments } = order;
   const ground = { name: BUILT_IN, text: await readFile(join(clone, 'guest', 'kernel', `${BUILT_IN}.config`), 'utf8') };
-  const over = await Promise.all(o.fragments.map((path) => readFragmentFile(path)));
-  return buildKernel(await openImages(o.stateFolder), {
-    series: o.series,
-    fragments: [ground, ...over],
-    name: o.name ?? `${BUILT_IN}-${o.series.replaceAll('.', '-')}`,
-    jobs: o.jobs ?? availableParallelism(),
-    builds: new Paths(o.stateFolder).kernelBuilds,
+  return buildKernel(images, {
+    series,
+    fragments: [ground, ...fragments],
+    name: name ?? `${BUILT_IN}-${series.replaceAll('.', '-')}`,
+    jobs: jobs ?? availableParallelism(),
+    builds: new Paths(stateFolder).kernelBuilds,
     hold: holdFolder,
-    began: o.began,
+    began: (log) => o.progress({ name: `write the log ${log}` }),
     progress: o.progress,
     signal: o.signal,
   });

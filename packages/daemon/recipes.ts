@@ -1,4 +1,4 @@
-/** Images built from recipes, in the process of whoever asks for them: a controller that runs meanwhile finds them in the store. */
+/** Images built from recipes. */
 import { join } from 'node:path';
 import type { GoldenManifest, RootfsRecord } from '@linstock/contract';
 import {
@@ -18,8 +18,7 @@ import { clock } from './clock.ts';
 import { openImages } from './image-store.ts';
 import type { Progress } from './progress.ts';
 
-export type BuildOptions = {
-  stateFolder: string;
+type RecipeOptions = {
   /** a recipe by name or file, or a container image */
   named: string;
   cwd: string;
@@ -35,9 +34,10 @@ const init = { source: join(clone, 'guest', 'init') };
 /** Who builds where no controller does. */
 export const BY_HAND = 'a command without a controller';
 
+/** `rootfs` null: the image `tiny`, whose root file system has no record of its own. */
 export async function buildGoldenIn(
   images: ImageStore,
-  o: Omit<BuildOptions, 'stateFolder'> & { name?: string | undefined; kernel?: string | undefined; by: string },
+  o: RecipeOptions & { name?: string | undefined; kernel?: string | undefined; by: string },
 ): Promise<{ golden: GoldenManifest; rootfs: RootfsRecord | null; built: boolean }> {
   if (o.named !== TINY) return buildGolden(images, clock.now, { ...o, builtIn, agent, init });
   const order = { recipe: TINY, cwd: o.cwd, name: null, kernel: null, use: o.use };
@@ -50,15 +50,8 @@ export async function buildGoldenIn(
   });
 }
 
-/** `rootfs` null: the image `tiny`, whose root file system has no record of its own. */
-export async function buildGoldenFrom(
-  o: BuildOptions & { name?: string | undefined; kernel?: string | undefined },
-): Promise<{ golden: GoldenManifest; rootfs: RootfsRecord | null; built: boolean }> {
-  return buildGoldenIn(await openImages(o.stateFolder), { ...o, by: BY_HAND });
-}
-
-export async function buildRootfsFrom(o: BuildOptions): Promise<{ rootfs: RootfsRecord; built: boolean }> {
-  return buildRootfs(await openImages(o.stateFolder), clock.now, { ...o, builtIn, agent, init });
+export async function buildRootfsIn(images: ImageStore, o: RecipeOptions): Promise<{ rootfs: RootfsRecord; built: boolean }> {
+  return buildRootfs(images, clock.now, { ...o, builtIn, agent, init });
 }
 
 /** What was built, newest first, and what could be. */

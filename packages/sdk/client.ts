@@ -9,6 +9,7 @@
  */
 import type {
   BootView,
+  BuildView,
   GoldenBuild,
   GoldenDeed,
   GoldenDiff,
@@ -112,6 +113,14 @@ export class Linstock {
   };
   readonly hosts = {
     list: async (options: Signal = {}): Promise<HostView[]> => (await this.#calls.json('host.list', {}, options)).items,
+  };
+  /** builds of images and kernels; a build goes on whoever waits for it */
+  readonly builds = {
+    start: (order: Input<'build.start'>['body'], options: CallOptions = {}): Promise<BuildView> =>
+      this.#calls.json('build.start', { body: order }, options),
+    list: async (options: Signal = {}): Promise<BuildView[]> => (await this.#calls.json('build.list', {}, options)).items,
+    show: (id: string, options: CallOptions = {}): Promise<BuildView> => this.#calls.json('build.show', { params: { id } }, options),
+    cancel: (id: string, options: CallOptions = {}): Promise<BuildView> => this.#calls.json('build.cancel', { params: { id } }, options),
   };
   readonly operations = {
     show: (id: string, options: Signal = {}): Promise<Operation> => this.#calls.json('operation.show', { params: { id } }, options),

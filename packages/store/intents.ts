@@ -1,5 +1,6 @@
 import {
   FaultError,
+  type BuildView,
   type GoldenDeed,
   type GoldenTag,
   type HostFacts,
@@ -10,7 +11,8 @@ import {
   type OperationId,
   type VmId,
 } from '@linstock/contract';
-import { stateOf, type GoldenRecord, type Tx, type Vm, type Wish } from '@linstock/core';
+import { stateOf, type BuildEnd, type BuildProgress, type GoldenRecord, type Tx, type Vm, type Wish } from '@linstock/core';
+import { addBuild, cancelBuild, endBuild, keepBuild } from './builds.ts';
 import { endOperation } from './operations.ts';
 import { SqlReader } from './reader.ts';
 import { goldenDeedRow, goldenTagOf, networkRow, operationRow, toJson, vmMade, vmMoved } from './rows.ts';
@@ -114,6 +116,22 @@ export class SqlTx extends SqlReader implements Tx {
   async changeNetwork(network: Network): Promise<void> {
     const { id: _, ...row } = networkRow(network);
     await this.#scope.db.updateTable('networks').set(row).where('id', '=', network.id).execute();
+  }
+
+  async addBuild(build: BuildView): Promise<void> {
+    await addBuild(this.#scope, build);
+  }
+
+  async keepBuild(id: string, progress: BuildProgress, now: Instant): Promise<void> {
+    await keepBuild(this.#scope, id, progress, now);
+  }
+
+  async cancelBuild(id: string, by: string, now: Instant): Promise<void> {
+    await cancelBuild(this.#scope, id, by, now);
+  }
+
+  async endBuild(id: string, end: BuildEnd, now: Instant): Promise<void> {
+    await endBuild(this.#scope, id, end, now);
   }
 
   async keepGolden(record: GoldenRecord, deed: GoldenDeed): Promise<void> {

@@ -1,5 +1,6 @@
 import type {
   BootId,
+  BuildView,
   GoldenDeed,
   GoldenState,
   GoldenTag,
@@ -12,6 +13,7 @@ import type {
   VmId,
 } from '@linstock/contract';
 import type { BootRecord, GoldenRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
+import { buildsWhere } from './builds.ts';
 import {
   bootOf,
   eventOf,
@@ -151,6 +153,14 @@ export class SqlReader implements Reader {
       .where('state', '=', 'running')
       .executeTakeFirst();
     return row && operationOf(row);
+  }
+
+  async builds(where: { running?: true; limit?: number } = {}): Promise<readonly BuildView[]> {
+    return buildsWhere(this.#scope, where);
+  }
+
+  async build(id: string): Promise<BuildView | undefined> {
+    return (await buildsWhere(this.#scope, { id }))[0];
   }
 
   async goldenRecords(where?: { state: GoldenState }): Promise<readonly GoldenRecord[]> {

@@ -105,6 +105,16 @@ export type OperationRow = {
   fault: string | null;
 };
 
+export type BuildRow = {
+  operation: string;
+  work: string;
+  steps: string;
+  far: string | null;
+  tries: number;
+  cancel_by: string | null;
+  result: string | null;
+};
+
 export type GoldenVersionRow = {
   name: string;
   version: number;
@@ -142,6 +152,7 @@ export type Tables = {
   leases: { network_index: number; slot: number; vm: string; boot: string };
   networks: NetworkRow;
   operations: OperationRow;
+  builds: BuildRow;
   events: EventRow;
   history: HistoryRow;
   host_facts: { id: string; facts: string; probed_at: number };
@@ -163,7 +174,7 @@ export function fromJson<T>(place: Place, column: string, text: string): T {
     throw unreadable(place, column, error instanceof Error ? error.message : 'not JSON');
   }
 }
-const fromJsonOrNull = <T>(place: Place, column: string, text: string | null): T | null =>
+export const fromJsonOrNull = <T>(place: Place, column: string, text: string | null): T | null =>
   text === null ? null : fromJson<T>(place, column, text);
 export const toJson = (value: unknown): string => JSON.stringify(value);
 export const toJsonOrNull = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));

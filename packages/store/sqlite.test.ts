@@ -52,7 +52,7 @@ describe('a SQLite file', () => {
 
   it('is brought up to date from the first schema, with its VMs', async () => {
     await made();
-    sql(`drop table golden_versions; drop table golden_tags; drop table golden_deeds;
+    sql(`drop table builds; drop table golden_versions; drop table golden_tags; drop table golden_deeds;
       update meta set value = 1 where name = 'schema';
       update vms set settings = json_remove(settings, '$.vmmVersion', '$.firecracker')`);
     const store = await openIt();

@@ -326,3 +326,31 @@ it('needs the token for everything but health', async () => {
   expect(await ask('/v1/vms', { authorization: 'Bearer secret' })).toBe(200);
   await guarded.close();
 });
+
+describe('builds', () => {
+  const order = { what: 'golden', recipe: 'base', cwd: '/' };
+
+  it('are operations that somebody asked for once, can be listed and ended', async () => {
+    const asked = await api.app.inject({ method: 'POST', url: '/v1/builds', headers: { 'idempotency-key': 'k' }, payload: order });
+    const build = asked.json<{ id: string }>();
+    expect([asked.statusCode, build]).toMatchObject([202, { kind: 'golden.build', subject: 'golden base', state: 'running', steps: [] }]);
+    const again = await api.app.inject({ method: 'POST', url: '/v1/builds', headers: { 'idempotency-key': 'k' }, payload: order });
+    expect(again.json()).toMatchObject({ id: build.id });
+    expect((await api.app.inject({ method: 'POST', url: '/v1/builds', payload: order })).json()).toMatchObject({ code: 'build-under-way' });
+    expect((await api.app.inject({ method: 'GET', url: '/v1/builds' })).json()).toMatchObject({ items: [{ id: build.id }] });
+    const cancel = (id: string): Promise<unknown> =>
+      api.app.inject({ method: 'POST', url: `/v1/builds/${id}/actions/cancel`, payload: {} }).then((reply) => reply.json());
+    expect(await cancel(build.id)).toMatchObject({ state: 'running', cancelBy: 'local' });
+    expect(await cancel('op_none')).toMatchObject({ code: 'not-found' });
+    expect((await api.app.inject({ method: 'GET', url: `/v1/operations/${build.id}` })).json()).toMatchObject({ kind: 'golden.build' });
+    expect((await api.app.inject({ method: 'GET', url: '/v1/builds/op_none' })).json()).toMatchObject({ code: 'not-found' });
+  });
+
+  it.each([
+    ['what is not known', { what: 'case', recipe: 'base', cwd: '/' }],
+    ['a folder that is relative', { ...order, cwd: 'here' }],
+    ['an unknown field', { ...order, more: 1 }],
+  ])('refuse %s', async (_, payload) => {
+    expect((await api.app.inject({ method: 'POST', url: '/v1/builds', payload })).json()).toMatchObject({ code: 'request-invalid' });
+  });
+});

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { GoldenManifest } from '@linstock/contract';
-import { buildGoldenFrom } from '@linstock/daemon';
+import { buildHere } from '@linstock/daemon';
 import { exec, isStaticElf } from '@linstock/host';
 import { conditionOf, keepsEvidence, reasonToSkip, useInstallation } from './installation.ts';
 
@@ -37,7 +37,7 @@ describe.skipIf(reason !== undefined)('container images as guests', () => {
 
   const build = async (recipe: Record<string, unknown>): Promise<GoldenManifest> => {
     await writeFile(join(folder, 'recipe.json'), JSON.stringify({ from: 'oci:./layout', machine: { memoryMiB: 128 }, ...recipe }));
-    return (await buildGoldenFrom({ ...common(here.it.stateFolder, folder), named: './recipe.json' })).golden;
+    return (await built(here.it.stateFolder, folder, './recipe.json')).golden;
   };
 
   test('its program runs as it says, is proved by its port, and is asked to end before the machine goes', async () => {
@@ -84,9 +84,9 @@ describe.skipIf(reasonNotAll !== undefined)('base and desktop', { timeout: 2 * B
     ['base', 'port.22'],
     ['desktop', 'port.6080'],
   ])('%s is built, boots and is proved', async (named, port) => {
-    const { golden } = await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named });
+    const { golden } = await built(here.it.stateFolder, here.it.folder, named);
     expect(golden.init).toBe('systemd');
-    expect(await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named })).toMatchObject({
+    expect(await built(here.it.stateFolder, here.it.folder, named)).toMatchObject({
       built: false,
       golden: { digest: golden.digest },
     });
@@ -107,7 +107,7 @@ describe.skipIf(reasonNotAll !== undefined)('base and desktop', { timeout: 2 * B
       machine: { memoryMiB: 256 },
     };
     await writeFile(join(here.it.folder, 'founding.json'), JSON.stringify(recipe));
-    await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named: './founding.json' });
+    await built(here.it.stateFolder, here.it.folder, './founding.json');
     const { findings } = await here.it.api.goldens.lint('founding');
     expect(findings.filter(({ severity }) => severity === 'error')).toMatchObject([
       { id: 'net.address-replaced', path: '/etc/systemd/network/10-wired.network', refutes: 'net.address' },
@@ -123,14 +123,20 @@ describe.skipIf(reasonNotAll !== undefined)('base and desktop', { timeout: 2 * B
   });
 
   test('base, built from nothing again, is the same', async () => {
-    const before = await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named: 'base' });
-    const again = await buildGoldenFrom({ ...common(here.it.stateFolder, here.it.folder), named: 'base', use: 'fresh' });
+    const before = await built(here.it.stateFolder, here.it.folder, 'base');
+    const again = await built(here.it.stateFolder, here.it.folder, 'base', 'fresh');
     expect(again.golden.rootfs).toEqual(before.golden.rootfs);
   });
 });
 
-function common(stateFolder: string, cwd: string): Omit<Parameters<typeof buildGoldenFrom>[0], 'named'> {
-  return { stateFolder, cwd, use: 'as-built', signal: AbortSignal.timeout(BUILD_MS), progress: () => {} };
+function built(
+  stateFolder: string,
+  cwd: string,
+  recipe: string,
+  use: 'as-built' | 'fresh' = 'as-built',
+): Promise<{ golden: GoldenManifest; built: boolean }> {
+  const order = { what: 'golden' as const, recipe, cwd, use, name: null, kernel: null };
+  return buildHere(stateFolder, order, { signal: AbortSignal.timeout(BUILD_MS), progress: () => {} });
 }
 
 /** An image as another tool makes it: busybox, a script that serves, a user of its own. */

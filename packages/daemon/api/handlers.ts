@@ -1,4 +1,5 @@
 import type { Handlers } from './app.ts';
+import { buildHandlers } from './builds.ts';
 import { goldenHandlers } from './goldens.ts';
 import { otherHandlers } from './others.ts';
 import type { Parts } from './parts.ts';
@@ -6,5 +7,5 @@ import { vmHandlers } from './vms.ts';
 
 /** Every route's handler: a missing one does not compile. */
 export function handlersOf(parts: Parts): Handlers {
-  return { ...vmHandlers(parts), ...goldenHandlers(parts), ...otherHandlers(parts) };
+  return { ...vmHandlers(parts), ...goldenHandlers(parts), ...buildHandlers(parts), ...otherHandlers(parts) };
 }

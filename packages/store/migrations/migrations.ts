@@ -3,10 +3,11 @@ import { sql } from 'kysely';
 import type { Dialect } from '../dialects/dialect.ts';
 import { begin } from './0001-begin.ts';
 import { goldens } from './0002-goldens.ts';
+import { builds } from './0003-builds.ts';
 import type { Migration } from './migration.ts';
 
 /** In the order in which they run. A gap or a swap is a bug of the release, so it stops at once. */
-export const migrations: readonly Migration[] = [begin, goldens];
+export const migrations: readonly Migration[] = [begin, goldens, builds];
 
 export const knownSchema = migrations.length;
 

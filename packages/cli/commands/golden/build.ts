@@ -1,6 +1,5 @@
-import { buildOf, buildOptions, recipeArg } from '../../building.ts';
+import { build, buildOptions, recipeArg, recipeOf } from '../../building.ts';
 import { command, UsageError } from '../../command.ts';
-import { loadBuilder } from '../../daemon-face.ts';
 
 const MiB = 1024 * 1024;
 
@@ -20,8 +19,8 @@ export const goldenBuild = command({
     if (given.args.recipe === 'tiny' && given.options.kernel !== undefined)
       throw new UsageError('--kernel: the image tiny boots with the kernel of the distribution');
     const { name, kernel } = given.options;
-    const { golden, rootfs, built } = await (await loadBuilder()).buildGoldenFrom({ ...buildOf(given, tools), name, kernel });
-    out.quiet();
+    const order = { what: 'golden' as const, ...recipeOf(given), name: name ?? null, kernel: kernel ?? null };
+    const { golden, rootfs, built } = await build(order, tools);
     const named = `${golden.name}@${golden.version}`;
     await out.page({ golden, rootfs, built }, [
       ['golden', named],

@@ -1,5 +1,6 @@
+import { build } from '../../building.ts';
 import { command, UsageError } from '../../command.ts';
-import { loadKernelStore } from '../../daemon-face.ts';
+import { loadBuilder } from '../../daemon-face.ts';
 import { page, table } from '../../render.ts';
 import { recordPairs, storeHere } from './page.ts';
 
@@ -14,22 +15,19 @@ export const kernelBuild = command({
   },
   async run({ args, options }, tools) {
     storeHere(tools, 'kernel build');
-    const { out, signal, stateFolder } = tools;
+    const { out } = tools;
     const { jobs, name, fragment: fragments } = options;
     if (jobs !== undefined && !(Number.isInteger(jobs) && jobs >= 1 && jobs <= 1024))
       throw new UsageError(`--jobs ${jobs}: a number of 1 or more`);
-    const { buildKernelHere } = await loadKernelStore();
-    const done = await buildKernelHere({
-      stateFolder,
+    const { readFragmentFile } = await loadBuilder();
+    const order = {
+      what: 'kernel' as const,
       series: args.version,
-      fragments,
-      name,
-      jobs,
-      began: (log) => out.say(`log: ${log}`),
-      signal,
-      progress: (step) => out.progress(step),
-    });
-    out.quiet();
+      fragments: await Promise.all(fragments.map((path) => readFragmentFile(path))),
+      name: name ?? null,
+      jobs: jobs ?? null,
+    };
+    const { what: _, ...done } = await build(order, tools);
     const { record, unmet, log, built } = done;
     await out.answer({ kernel: `${record.name}@${record.version}`, ...done }, () => [
       ...page([...recordPairs(record, built), ...(built ? [['log', log] as const] : [])], out.style),

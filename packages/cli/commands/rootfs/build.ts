@@ -1,6 +1,5 @@
-import { buildOf, buildOptions, recipeArg } from '../../building.ts';
+import { build, buildOptions, recipeArg, recipeOf } from '../../building.ts';
 import { command } from '../../command.ts';
-import { loadBuilder } from '../../daemon-face.ts';
 import { rootfsPage } from './page.ts';
 
 export const rootfsBuild = command({
@@ -9,9 +8,7 @@ export const rootfsBuild = command({
   args: { recipe: recipeArg },
   options: buildOptions,
   async run(given, tools) {
-    const build = buildOf(given, tools);
-    const { rootfs, built } = await (await loadBuilder()).buildRootfsFrom(build);
-    tools.out.quiet();
+    const { rootfs, built } = await build({ what: 'rootfs', ...recipeOf(given) }, tools);
     await tools.out.page({ rootfs, built }, rootfsPage(rootfs, built));
   },
 });
