@@ -26,11 +26,11 @@ test.each([
   [['rootfs', 'build', 'none'], /There is no recipe none; there are: tiny, base, desktop/],
   [['golden', 'build', '--from', 'docker:alpine'], /which is neither a recipe .* docker:\/\/REFERENCE/],
   [['golden', 'build', 'base', '--name', 'No!'], /cannot be called "No!"/],
-])('a build that cannot begin says why, and nothing is kept of it: %j', async (argv, says) => {
+])('a build that cannot begin says why, and leaves nothing, not even a state folder: %j', async (argv, says) => {
   const run = await cli(...argv, '--json');
   expect(run.code).toBe(1);
   expect(JSON.parse(run.stdout)).toMatchObject({ code: 'image-refused', detail: expect.stringMatching(says) as string });
-  expect(await readdir(join(folder, 'state/images/scratch'))).toEqual([]);
+  expect(await readdir(folder)).toEqual(['bad.json']);
 });
 
 test('relative paths are those of whoever calls, and what does not fit is named', async () => {

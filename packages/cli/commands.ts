@@ -37,6 +37,7 @@ import { networkShow } from './commands/network/show.ts';
 import { operationShow } from './commands/operation/show.ts';
 import { rootfsBuild } from './commands/rootfs/build.ts';
 import { rootfsLint } from './commands/rootfs/lint.ts';
+import { rootfsDelete } from './commands/rootfs/delete.ts';
 import { rootfsList } from './commands/rootfs/list.ts';
 import { serve } from './commands/serve.ts';
 import { test } from './commands/test.ts';
@@ -90,6 +91,7 @@ export const commands: readonly Command[] = [
   goldenImport,
   rootfsBuild,
   rootfsList,
+  rootfsDelete,
   rootfsLint,
   kernelBuild,
   kernelImport,

@@ -13,7 +13,7 @@ export type Started = Awaited<ReturnType<DaemonFace['startInBackground']>>;
 export type Ran = Awaited<ReturnType<DaemonFace['exec']>>;
 
 /** What the commands that build images use of it. */
-export type BuildFace = Pick<typeof daemon, 'buildHere' | 'findRunning' | 'listRootfs' | 'readFragmentFile'>;
+export type BuildFace = Pick<typeof daemon, 'buildHere' | 'findRunning' | 'listRootfs' | 'deleteRootfs' | 'readFragmentFile'>;
 
 export function loadBuilder(): Promise<BuildFace> {
   return import('@linstock/daemon');

@@ -68,5 +68,15 @@ test('a build that cannot be meant is refused before anything is fetched', async
     code: 1,
     stderr: expect.stringContaining('There is no file'),
   });
-  expect(await readdir(join(state))).not.toContain('kernel-builds');
+  expect(await readdir(folder)).not.toContain('state'); // a build that is refused leaves nothing
+});
+
+test('a first import that is refused leaves nothing, one that is kept stays when a later one is refused', async () => {
+  const bad = join(folder, 'text');
+  await writeFile(bad, 'no kernel');
+  expect((await cli('kernel', 'import', bad)).code).toBe(1);
+  expect(await readdir(folder)).not.toContain('state');
+  expect((await cli('kernel', 'import', kernel)).code).toBe(0);
+  expect((await cli('kernel', 'import', bad)).code).toBe(1);
+  expect((await cli('kernel', 'list')).stdout).toMatch(/linux-6-1-99@1/);
 });

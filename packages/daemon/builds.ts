@@ -1,7 +1,7 @@
 /** Builds: the same work whether a controller does it or, where none runs, the command that asked for it. */
 import type { BuildOrder, BuildResult } from '@linstock/contract';
 import type { ImageStore } from '@linstock/host';
-import { openImages } from './image-store.ts';
+import { withImages } from './image-store.ts';
 import { buildKernelIn } from './kernel-build.ts';
 import type { Progress } from './progress.ts';
 import { BY_HAND, buildGoldenIn, buildRootfsIn } from './recipes.ts';
@@ -32,6 +32,6 @@ export async function buildHere<W extends BuildOrder['what']>(
   order: Extract<BuildOrder, { what: W }>,
   o: Omit<Asked, 'by'>,
 ): Promise<Extract<BuildResult, { what: W }>> {
-  const result = await buildIn(await openImages(stateFolder), stateFolder, order, { ...o, by: BY_HAND });
+  const result = await withImages(stateFolder, (images) => buildIn(images, stateFolder, order, { ...o, by: BY_HAND }));
   return result as Extract<BuildResult, { what: W }>; // an order is answered with a result of its kind
 }

@@ -15,7 +15,7 @@ export { importGolden, type ImportedGolden } from './import-golden.ts';
 export { deleteKernel, findKernel, importKernel, listKernels, type ImportKernelOptions } from './kernel-store.ts';
 export { prepare, type Prepared } from './prepare.ts';
 export { purge, stop } from './purge.ts';
-export { listRootfs } from './recipes.ts';
+export { deleteRootfs, listRootfs } from './recipes.ts';
 export { Reclaim } from './reclaim.ts';
 export { serve } from './serve.ts';
 export { exec, faultOfRefusal, isStaticElf, readFragmentFile, lintRootfsFile as lintRootfs } from '@linstock/host';

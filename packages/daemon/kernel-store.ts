@@ -2,7 +2,7 @@
 import { constants } from 'node:fs/promises';
 import { FaultError, type KernelRecord } from '@linstock/contract';
 import { isThere, keepKernel, KernelShelf, type KeptKernel } from '@linstock/host';
-import { allowed, imagesOf, openImages } from './image-store.ts';
+import { allowed, imagesOf, withImages } from './image-store.ts';
 import type { Progress } from './progress.ts';
 
 export type ImportKernelOptions = {
@@ -17,7 +17,7 @@ export type ImportKernelOptions = {
 
 export async function importKernel(o: ImportKernelOptions): Promise<KeptKernel> {
   const { file: path, name, config: configPath, modules, signal, progress } = o;
-  return keepKernel(await openImages(o.stateFolder), { path, name, configPath, modules, signal, progress });
+  return withImages(o.stateFolder, (images) => keepKernel(images, { path, name, configPath, modules, signal, progress }));
 }
 
 /** To look is not to make: a folder without images has no kernels. */

@@ -1,6 +1,7 @@
 /** Images built from recipes. */
+import { constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GoldenManifest, RootfsRecord } from '@linstock/contract';
+import { FaultError, type GoldenManifest, type RootfsRecord } from '@linstock/contract';
 import {
   buildGolden,
   buildRootfs,
@@ -8,6 +9,7 @@ import {
   ensureTiny,
   faultOfRefusal,
   GoldenBuilds,
+  isThere,
   RootfsShelf,
   TINY,
   type ImageStore,
@@ -15,7 +17,7 @@ import {
 } from '@linstock/host';
 import { clone } from './build-info.ts';
 import { clock } from './clock.ts';
-import { openImages } from './image-store.ts';
+import { allowed, imagesOf } from './image-store.ts';
 import type { Progress } from './progress.ts';
 
 type RecipeOptions = {
@@ -54,7 +56,15 @@ export async function buildRootfsIn(images: ImageStore, o: RecipeOptions): Promi
   return buildRootfs(images, clock.now, { ...o, builtIn, agent, init });
 }
 
-/** What was built, newest first, and what could be. */
+/** What was built, newest first, and what could be. To look is not to make: a folder without images has none. */
 export async function listRootfs(stateFolder: string): Promise<{ items: RootfsRecord[]; recipes: string[] }> {
-  return { items: await new RootfsShelf(await openImages(stateFolder)).all(), recipes: [TINY, ...(await builtInRecipes(builtIn))] };
+  const images = await allowed(imagesOf(stateFolder), constants.R_OK);
+  return { items: await new RootfsShelf(images).all(), recipes: [TINY, ...(await builtInRecipes(builtIn))] };
+}
+
+export async function deleteRootfs(stateFolder: string, name: string): ReturnType<RootfsShelf['delete']> {
+  const images = await allowed(imagesOf(stateFolder), constants.W_OK);
+  if (await isThere(images.folder)) await images.open();
+  else throw new FaultError('image-refused', { say: `There is no root file system ${name}: ${images.folder} is not there.` });
+  return new RootfsShelf(images).delete(name);
 }

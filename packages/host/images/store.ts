@@ -32,6 +32,7 @@ import { readKernelRecords } from './kernel-records.ts';
 import { parseManifest, sealManifest } from './manifest.ts';
 import type { BlobRecord, GoldenContent } from './manifest.ts';
 import { refusal } from './refusal.ts';
+import { heldRootfs, readRootfsRecords } from './rootfs-records.ts';
 import type { ImageRefusal } from './refusal.ts';
 
 export type StepProgress = { name: string; done?: number; total?: number; unit?: string };
@@ -221,7 +222,7 @@ export class ImageStore {
   }
 
   /**
-   * Removes the blobs that no golden and no kernel refers to; tells which, and which it kept for being young: a build of another process may
+   * Removes the blobs that no golden, no kernel and no root file system that is held refers to; tells which, and which it kept for being young: a build of another process may
    * have put one there for a version that it has not sealed yet.
    */
   async dropUnused(): Promise<{ dropped: readonly string[]; young: readonly string[] }> {
@@ -239,6 +240,7 @@ export class ImageStore {
       if (record === undefined) return { dropped, young };
       for (const part of [record.kernel, record.config, record.modules]) if (part !== null) used.add(part.blob);
     }
+    for (const { rootfs } of heldRootfs((await readRootfsRecords(this.folder)).map(({ record }) => record))) used.add(rootfs.blob);
     for (const digest of await listFolder(join(this.folder, 'blobs/sha256'))) {
       const seen = used.has(digest) ? undefined : await traceOf(this.blobPath(digest));
       if (seen === undefined) continue;
