@@ -49,7 +49,7 @@ func logf(format string, args ...any) {
 }
 
 func main() {
-	listen := flag.String("listen", "", "unix:PATH: serve one connection after the other there, for tests")
+	listen := flag.String("listen", "", "unix:PATH: serve connections there, each by itself, for tests")
 	stdio := flag.Bool("stdio", false, "serve stdin and stdout once, for tests")
 	version := flag.Bool("version", false, "print the version and end")
 	flag.Parse()

@@ -6,7 +6,7 @@ export type HostPackage = {
   tools: readonly string[];
   /** why, as said before it is installed */
   reason: string;
-  who: 'all' | 'root' | 'user';
+  who: 'all' | 'root';
   /** without it nothing boots, not even for an ordinary user */
   indispensable: boolean;
 };
@@ -25,13 +25,6 @@ export const hostPackages: readonly HostPackage[] = [
     reason: 'checks root file systems',
     who: 'all',
     indispensable: true,
-  },
-  {
-    package: 'fakeroot',
-    tools: ['fakeroot'],
-    reason: 'lets the files of an image belong to root',
-    who: 'user',
-    indispensable: false,
   },
   { package: 'cpio', tools: ['cpio'], reason: 'reads initial RAM disks', who: 'all', indispensable: false },
   {
@@ -71,7 +64,7 @@ export const hostPackages: readonly HostPackage[] = [
 
 export function missingPackages(look: Look, table: readonly HostPackage[] = hostPackages): readonly HostPackage[] {
   return table.filter((one) => {
-    if (one.who !== 'all' && (one.who === 'root') !== look.root) return false;
+    if (one.who === 'root' && !look.root) return false;
     if (one.package === 'busybox-static' && !look.busyboxIsStatic) return true;
     return !one.tools.every((tool) => look.present(tool));
   });

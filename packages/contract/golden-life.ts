@@ -59,6 +59,8 @@ export const rootfsFindingSchema = z.object({
   refutes: z.string().nullable().meta({ description: 'the condition of the proof that will not hold' }),
 });
 
+export type RootfsFinding = z.infer<typeof rootfsFindingSchema>;
+
 export const verifySchema = z.strictObject({
   waive: z.string().min(3).max(500).optional().meta({ description: 'boots it although a static look found errors; the reason is kept' }),
 });

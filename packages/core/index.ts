@@ -22,4 +22,3 @@ export { factsOf, type FileSystemFacts, type ImageFacts } from './rootfs/facts/f
 export { dpkgRecords } from './rootfs/dpkg-status.ts';
 export { contentsOf, differencesOf, type ImageContents } from './rootfs/contents.ts';
 export { findingsOf, rootfsRules } from './rootfs/lint.ts';
-export type { RootfsFinding } from './rootfs/rules/rule.ts';

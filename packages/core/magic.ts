@@ -50,7 +50,7 @@ const STARTS: readonly (readonly [FileKind, string])[] = [
 ];
 
 /** Offset of the ext2/3/4 superblock's magic 0xEF53 (kernel Documentation/filesystems/ext4/super.rst: 0x400 + 0x38). */
-export const EXT_MAGIC_OFFSET = 0x438;
+const EXT_MAGIC_OFFSET = 0x438;
 /** Enough bytes of a file's beginning to tell all kinds (the ISO mark sits at 0x8001). */
 export const MAGIC_BYTES = 0x8010;
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import {
+  type RootfsFinding,
   anySignal,
   FaultError,
   type BootId,
@@ -25,7 +26,6 @@ import {
   type ExecOrder,
   type Host,
   type Marked,
-  type RootfsFinding,
   type Seen,
   type Step,
   type StepOutcome,

@@ -1,5 +1,5 @@
-import type { GoldenBuild } from '@linstock/contract';
-import { decideVm, type RootfsFinding, type Store } from '@linstock/core';
+import type { GoldenBuild, RootfsFinding } from '@linstock/contract';
+import { decideVm, type Store } from '@linstock/core';
 import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
 import { openStore } from '@linstock/store';
 import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';

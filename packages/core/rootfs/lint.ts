@@ -1,4 +1,5 @@
 /** The findings of a static look at a root file system. Pure: facts in, findings out. */
+import type { RootfsFinding } from '@linstock/contract';
 import { cleanText } from '../clean.ts';
 import type { LintContext } from './context.ts';
 import type { ImageFacts } from './facts/facts.ts';
@@ -11,7 +12,7 @@ import { kernelRules } from './rules/kernel.ts';
 import { mountsRules } from './rules/mounts.ts';
 import { networkRules } from './rules/network.ts';
 import { portsRules } from './rules/ports.ts';
-import type { RootfsFinding, Rule, Severity } from './rules/rule.ts';
+import type { Rule, Severity } from './rules/rule.ts';
 import { unitsRules } from './rules/units.ts';
 
 /** In the order in which a boot meets them. */

@@ -1,5 +1,5 @@
-import { FaultError, type GoldenDeed, type GoldenManifest, type GoldenTag, type GoldenView } from '@linstock/contract';
-import { diffGoldens, goldenRecordOf, usableGoldens, type GoldenRecord, type RootfsFinding, type Vm } from '@linstock/core';
+import { FaultError, type GoldenDeed, type GoldenManifest, type GoldenTag, type GoldenView, type RootfsFinding } from '@linstock/contract';
+import { diffGoldens, goldenRecordOf, usableGoldens, type GoldenRecord, type Vm } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';

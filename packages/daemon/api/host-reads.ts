@@ -1,5 +1,14 @@
-import type { BootId, EvidenceDocument, ExecFrame, GoldenDiff, GoldenManifest, HostFacts, Network } from '@linstock/contract';
-import type { BootDetails, BootRecord, ExecOrder, RootfsFinding, Vm } from '@linstock/core';
+import type {
+  BootId,
+  EvidenceDocument,
+  ExecFrame,
+  GoldenDiff,
+  GoldenManifest,
+  HostFacts,
+  Network,
+  RootfsFinding,
+} from '@linstock/contract';
+import type { BootDetails, BootRecord, ExecOrder, Vm } from '@linstock/core';
 
 /** What the API may ask a host for directly: looks and talk, never a change of what is there. */
 export interface HostReads {

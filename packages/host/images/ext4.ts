@@ -1,6 +1,7 @@
 /** ext4 images: made from a list of files, and looked at before one is taken. */
 import { open } from 'node:fs/promises';
-import { EXT_MAGIC_OFFSET, MAGIC_BYTES, kindOf, looks } from '@linstock/core';
+import { MAGIC_BYTES, kindOf, looks } from '@linstock/core';
+import { SUPER_BYTES, SUPER_OFFSET, readSuper } from '../rootfs/ext4-super.ts';
 import { openTree } from '../rootfs/open-tree.ts';
 import { writeExt4 } from './ext4-image/write.ts';
 import { refusal } from './refusal.ts';
@@ -53,28 +54,24 @@ export function judgeSuperblock(
   fileBytes: number,
 ): { ok: true; bytes: number; virtualBytes: number } | ImageRefusal {
   const kind = kindOf(head);
-  if (kind !== 'ext file system' || head.length < 0x600) {
+  if (kind !== 'ext file system') {
     return refusal(
       'not-ext4',
       `${path} is not an ext4 image: it is ${looks[kind]}. Give a raw image that holds an ext4 file system, without a partition table.`,
     );
   }
-  const super0 = head.subarray(EXT_MAGIC_OFFSET - 0x38);
-  // Offsets: kernel Documentation/filesystems/ext4/super.rst
-  const incompatible = super0.readUInt32LE(0x60);
-  const blockBytes = 1024 << (super0.readUInt32LE(0x18) & 0xf);
-  const has64bit = (incompatible & 0x80) !== 0;
-  const blocks = super0.readUInt32LE(0x4) + (has64bit ? super0.readUInt32LE(0x150) * 2 ** 32 : 0);
-  // EXTENTS (0x40) is what makes it ext4; every mke2fs -t ext4 sets it.
-  if ((incompatible & 0x40) === 0)
+  const look = readSuper(head.subarray(SUPER_OFFSET, SUPER_OFFSET + SUPER_BYTES), fileBytes);
+  if (!look.ok)
+    return look.needsBytes === null
+      ? refusal('not-ext4', `${path} cannot be used. ${look.say}`)
+      : refusal(
+          'rootfs-cut-short',
+          `${path} is cut short: its file system needs ${look.needsBytes} bytes and the file has ${fileBytes}. Copy it again.`,
+        );
+  const { facts } = look.super;
+  if (facts.kind !== 'ext4')
     return refusal('not-ext4', `${path} holds an ext2 or ext3 file system, not ext4. Make it with "mke2fs -t ext4".`);
-  const virtualBytes = blocks * blockBytes;
-  if (virtualBytes > fileBytes)
-    return refusal(
-      'rootfs-cut-short',
-      `${path} is cut short: its file system needs ${virtualBytes} bytes and the file has ${fileBytes}. Copy it again.`,
-    );
-  return { ok: true, bytes: fileBytes, virtualBytes };
+  return { ok: true, bytes: fileBytes, virtualBytes: facts.bytes };
 }
 
 /** Whether `init` is an executable file in the image, links followed; `program` is where they lead. */

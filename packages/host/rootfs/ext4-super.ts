@@ -45,9 +45,10 @@ export type Super = {
   facts: FileSystemFacts;
 };
 
-export type SuperLook = { ok: true; super: Super } | { ok: false; say: string };
+/** `needsBytes`: of a file that is too short for its file system, how many it would have. */
+export type SuperLook = { ok: true; super: Super } | { ok: false; say: string; needsBytes: number | null };
 
-const refuse = (say: string): SuperLook => ({ ok: false, say });
+const refuse = (say: string, needsBytes: number | null = null): SuperLook => ({ ok: false, say, needsBytes });
 
 /** `bytes`: the 1,024 bytes at offset 1,024. */
 export function readSuper(bytes: Buffer, fileBytes: number): SuperLook {
@@ -86,7 +87,10 @@ export function readSuper(bytes: Buffer, fileBytes: number): SuperLook {
   )
     return refuse('Its superblock is damaged: its sizes cannot be.');
   if (blocks * blockBytes > fileBytes)
-    return refuse(`It is cut short: its file system has ${blocks * blockBytes} bytes and the file ${fileBytes}. Copy it again.`);
+    return refuse(
+      `It is cut short: its file system has ${blocks * blockBytes} bytes and the file ${fileBytes}. Copy it again.`,
+      blocks * blockBytes,
+    );
   // With bigalloc the number of free ones counts clusters.
   const clusterBlocks = (roCompat & RO_COMPAT_BIGALLOC) === 0 ? 1 : 2 ** Math.max(0, Math.min(20, bytes.readUInt32LE(0x1c) - logBlock));
   return {

@@ -1,6 +1,7 @@
 /** What a static look at a root file system finds, before any boot: without mounting it, without root, without starting a program. */
 import { factsOf, findingsOf, lintContextOf } from '@linstock/core';
-import type { FileSystemFacts, ImageFacts, KernelGiven, LintContext, RootfsFinding } from '@linstock/core';
+import type { RootfsFinding } from '@linstock/contract';
+import type { FileSystemFacts, ImageFacts, KernelGiven, LintContext } from '@linstock/core';
 import { STANDARD_BOOT_ARGS } from '../images/golden-parts.ts';
 import { refusal } from '../images/refusal.ts';
 import type { ImageRefusal } from '../images/refusal.ts';

@@ -1,7 +1,7 @@
 /** Looks at the root file systems of golden versions. What cannot be read is a fault. */
-import type { GoldenDiff, GoldenManifest } from '@linstock/contract';
+import type { GoldenDiff, GoldenManifest, RootfsFinding } from '@linstock/contract';
 import { contentsOf, differencesOf, factsOf, lintContextOf } from '@linstock/core';
-import type { ImageContents, LintContext, RootfsFinding } from '@linstock/core';
+import type { ImageContents, LintContext } from '@linstock/core';
 import { faultOfRefusal } from '../images/refusal.ts';
 import type { ImageStore } from '../images/store.ts';
 import { lintRootfs } from './lint.ts';

@@ -1,8 +1,9 @@
 /** What a rule is: data about one thing that can be wrong, and a pure function that finds the places where it is. */
+import type { RootfsFinding } from '@linstock/contract';
 import type { LintContext } from '../context.ts';
 import type { ImageFacts } from '../facts/facts.ts';
 
-export type Severity = 'error' | 'warning' | 'note';
+export type Severity = RootfsFinding['severity'];
 
 /** One place where a rule found something. */
 export type Spot = {
@@ -29,17 +30,4 @@ export type Rule = {
   /** the condition of the proof that will not be proved; null: none for certain */
   refutes: string | null;
   look(facts: ImageFacts, context: LintContext): readonly Spot[];
-};
-
-/** One finding, as people and programs get it. */
-export type RootfsFinding = {
-  id: string;
-  severity: Severity;
-  path: string | null;
-  line: number | null;
-  what: string;
-  why: string;
-  fix: string;
-  predicts: string;
-  refutes: string | null;
 };

@@ -4,7 +4,7 @@ import type { KernelGiven, LintContext } from '../context.ts';
 import { factsOf } from '../facts/facts.ts';
 import type { FileSystemFacts, ImageFacts } from '../facts/facts.ts';
 import { findingsOf } from '../lint.ts';
-import type { RootfsFinding } from '../rules/rule.ts';
+import type { RootfsFinding } from '@linstock/contract';
 import type { ImageView } from '../view.ts';
 import { elf, folder, imageOf, link, script } from './memory-image.ts';
 import type { Pieces } from './memory-image.ts';

@@ -66,6 +66,15 @@ describe.skipIf(reason !== undefined)('make', () => {
     expect(await processesIn(tree)).toEqual([]);
   });
 
+  test('what does not end with it is told, so that nobody builds beside it', async () => {
+    const making = await withMakefile('vmlinux:\n\t@setsid sleep 1000 >/dev/null 2>&1 & exit 1\n');
+    try {
+      await expect(make({ ...making, goneMs: 100 }, ['vmlinux'])).rejects.toThrow(/0\.1 s later something that it started still works in/);
+    } finally {
+      for (const pid of await processesIn(tree)) process.kill(Number.parseInt(pid, 10), 'SIGKILL');
+    }
+  });
+
   test('when the one who asked is killed, make ends with what it started', { timeout: 60_000 }, async () => {
     const making = await withMakefile(ENDLESS);
     const script = `import { make } from ${JSON.stringify(join(import.meta.dirname, 'make.ts'))}; await make(${JSON.stringify(making)}, ['vmlinux']);`;

@@ -16,6 +16,8 @@ export type Making = {
   log: string;
   jobs: number;
   signal: AbortSignal | undefined;
+  /** how long what it started may take to be gone once it has ended */
+  goneMs?: number;
 };
 
 /** A whole distribution's configuration on one slow core. */
@@ -48,10 +50,11 @@ export async function make(o: Making, targets: readonly string[], more: Readonly
   const result = await exec(await makeArgv(tree, jobs, targets, more), { cwd: tree, logFile: log, timeoutMs: BUILD_TIMEOUT_MS, signal });
   if (succeeded(result)) return;
   // make may end before the compilers that it was told to end: whoever is told that it is over may begin again in the same tree.
-  const gone = await untilGone(tree);
+  const goneMs = o.goneMs ?? GONE_MS;
+  const gone = await untilGone(tree, goneMs);
   if (!gone)
     throw imageFault(
-      `The build was ended, and ${GONE_MS / 1_000} s later something that it started still works in ${tree}. Wait until that is over (a disk that hangs?) before this kernel is built again.`,
+      `The build was ended, and ${goneMs / 1_000} s later something that it started still works in ${tree}. Wait until that is over (a disk that hangs?) before this kernel is built again.`,
     );
   if (result.aborted) signal?.throwIfAborted();
   const errors = lastErrors(await tailOf(log));
@@ -72,8 +75,8 @@ async function makeArgv(tree: string, jobs: number, targets: readonly string[], 
 }
 
 /** Everything that a build starts works inside of its tree; false when something still did after all of the time. */
-async function untilGone(tree: string): Promise<boolean> {
-  const until = performance.now() + GONE_MS;
+async function untilGone(tree: string, goneMs: number): Promise<boolean> {
+  const until = performance.now() + goneMs;
   while (await worksIn(tree)) {
     if (performance.now() >= until) return false;
     await sleep(LOOK_GONE_MS);
