@@ -1,6 +1,6 @@
 import type { BuildOrder } from '@linstock/contract';
 import { expect, test } from 'vitest';
-import { decideBuild, MOST_TRIES, newBuild, refuseTwice, type BuildDecision } from './build.ts';
+import { decideBuild, MOST_TRIES, newBuild, subjectOf, type BuildDecision } from './build.ts';
 
 const order: BuildOrder = { what: 'golden', recipe: 'base', cwd: '/', name: null, kernel: null, use: 'as-built' };
 const asked = newBuild('op_1', order, 'me', 5);
@@ -27,7 +27,7 @@ test.each<[string, Partial<typeof asked>, boolean, BuildDecision]>([
   expect(decideBuild({ ...asked, ...more }, live)).toEqual(decision);
 });
 
-test('of the same subject one is under way at a time', () => {
-  expect(() => refuseTwice(order, [asked])).toThrow('op_1');
-  expect(() => refuseTwice({ ...order, name: 'other' }, [asked])).not.toThrow();
+test('two orders of the same name are of the same subject', () => {
+  expect([subjectOf(order), subjectOf({ ...order, recipe: './x.json', name: 'base' })]).toEqual(['golden base', 'golden base']);
+  expect(subjectOf({ what: 'kernel', series: '6.1', fragments: [], name: null, jobs: null })).toBe('kernel 6.1');
 });

@@ -1,4 +1,4 @@
-import { type BuildOrder, type BuildView, type Fault, FaultError } from '@linstock/contract';
+import type { BuildOrder, BuildView, Fault } from '@linstock/contract';
 
 /** A build that ends its controller each time is not begun for ever. */
 export const MOST_TRIES = 3;
@@ -36,10 +36,4 @@ export function subjectOf(order: BuildOrder): string {
 export function newBuild(id: string, order: BuildOrder, by: string, now: number): BuildView {
   const operation = { id, kind: `${order.what}.build`, subject: subjectOf(order), by, state: 'running' as const, openedAt: now };
   return { ...operation, endedAt: null, fault: null, order, steps: [], far: null, tries: 0, cancelBy: null, result: null };
-}
-
-/** A fault when the same is being built. */
-export function refuseTwice(order: BuildOrder, running: readonly BuildView[]): void {
-  const same = running.find(({ subject }) => subject === subjectOf(order));
-  if (same !== undefined) throw new FaultError('build-under-way', { subject: same.subject, id: same.id });
 }

@@ -108,7 +108,7 @@ export interface Store {
   wake(vm: VmId | 'all', now: Instant): Promise<void>;
   /**
    * Forgets boots that started and ended before then, but for the newest of a VM that is still there; and VMs gone before
-   * then of which no boot is left, with their operations and history.
+   * then of which no boot is left, with their operations and history; and builds that ended before then.
    */
   forget(before: Instant): Promise<void>;
   /** The earliest moment at which something will be due; null when nothing sleeps with a time. */

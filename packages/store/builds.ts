@@ -1,10 +1,11 @@
-import type { BuildOrder, BuildResult, BuildView, Instant } from '@linstock/contract';
+import { FaultError, type BuildOrder, type BuildResult, type BuildView, type Instant } from '@linstock/contract';
 import type { BuildEnd, BuildProgress } from '@linstock/core';
+import type { Db } from './dialects/dialect.ts';
 import { fromJson, fromJsonOrNull, operationOf, operationRow, toJson, toJsonOrNull, type BuildRow, type OperationRow } from './rows.ts';
 import type { Scope } from './scope.ts';
 
 /** Newest first. */
-export async function buildsWhere({ db }: Scope, where: { id?: string; running?: true; limit?: number }): Promise<BuildView[]> {
+export async function buildsWhere({ db }: Pick<Scope, 'db'>, where: { id?: string; running?: true; limit?: number }): Promise<BuildView[]> {
   let query = db.selectFrom('builds').innerJoin('operations', 'operations.id', 'builds.operation').selectAll();
   if (where.id !== undefined) query = query.where('operations.id', '=', where.id);
   if (where.running === true) query = query.where('operations.state', '=', 'running');
@@ -12,12 +13,19 @@ export async function buildsWhere({ db }: Scope, where: { id?: string; running?:
   return (await query.orderBy('operations.id', 'desc').execute()).map(viewOf);
 }
 
+/** A fault when the same is under way: an index allows one open operation of a subject. */
 export async function addBuild({ db, journal }: Scope, build: BuildView): Promise<void> {
   const { id, order, steps, far, tries, cancelBy, result, ...operation } = build;
-  await db
+  const added = await db
     .insertInto('operations')
     .values(operationRow({ id, ...operation }, 0))
-    .execute();
+    .onConflict((c) => c.doNothing())
+    .executeTakeFirst();
+  if (added.numInsertedOrUpdatedRows !== 1n) {
+    const { subject } = build;
+    const same = (await buildsWhere({ db }, { running: true })).find((one) => one.subject === subject);
+    throw new FaultError('build-under-way', { subject, id: same?.id ?? id });
+  }
   const row = {
     work: toJson(order),
     steps: toJson(steps),
@@ -52,6 +60,17 @@ export async function cancelBuild({ db, journal }: Scope, id: string, by: string
     .where('cancel_by', 'is', null)
     .executeTakeFirst();
   if (done.numUpdatedRows === 1n) journal.emit('build.cancel', id, { by }, now);
+}
+
+/** Those that ended before then. */
+export async function forgetBuilds(db: Db, before: Instant): Promise<void> {
+  const old = db.selectFrom('operations').select('id').where('ended_at', '<', before);
+  const gone = (await db.selectFrom('builds').select('operation').where('operation', 'in', old).execute()).map(
+    ({ operation }) => operation,
+  );
+  if (gone.length === 0) return;
+  await db.deleteFrom('builds').where('operation', 'in', gone).execute();
+  await db.deleteFrom('operations').where('id', 'in', gone).execute();
 }
 
 /** It ends once. */

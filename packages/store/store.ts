@@ -11,6 +11,7 @@ import { sql, type Transaction } from 'kysely';
 import type { Dialect, Hint, Log } from './dialects/dialect.ts';
 import { GoldenShelf } from './goldens.ts';
 import { SqlTx } from './intents.ts';
+import { forgetBuilds } from './builds.ts';
 import { settle } from './operations.ts';
 import { SqlReader, vmsOf } from './reader.ts';
 import { toJson, type Tables } from './rows.ts';
@@ -228,6 +229,7 @@ export class SqlStore implements Store {
       await db.deleteFrom('history').where('vm', 'in', gone).execute();
       await db.deleteFrom('operations').where('subject', 'in', gone).execute();
       await db.deleteFrom('vms').where('id', 'in', gone).execute();
+      await forgetBuilds(db, before);
     });
   }
 

@@ -1,5 +1,5 @@
 import { FaultError, type BuildView } from '@linstock/contract';
-import { newBuild, refuseTwice } from '@linstock/core';
+import { newBuild } from '@linstock/core';
 import { document } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
@@ -26,7 +26,6 @@ export function buildHandlers(parts: Parts): BuildHandlers {
   return {
     'build.start': async ({ body }, caller) => {
       const { id } = await once(caller, `build ${body.what}`, async (tx) => {
-        refuseTwice(body, await tx.builds({ running: true }));
         const build = newBuild(ids.next('op', now()), body, caller.who, now());
         await tx.addBuild(build);
         return { id: build.id };
