@@ -1,5 +1,6 @@
 /** `node bench/run.ts [name…]`: measures, and leaves raw samples in bench/samples. Without a name: all of them. */
 import { boot } from './boot-overhead.ts';
+import { diagnosisBench } from './diagnosis.ts';
 import { diskClone } from './disk-clone.ts';
 import { execLatency } from './exec-latency.ts';
 import { firecrackerLaunch } from './firecracker-launch.ts';
@@ -17,6 +18,7 @@ const benches: Record<string, () => Promise<void>> = {
   'boot-overhead': boot,
   'firecracker-launch': firecrackerLaunch,
   'kernel-inspect': kernelInspect,
+  diagnosis: diagnosisBench,
   'disk-clone': diskClone,
   'rootfs-build': rootfsBuild,
 };

@@ -3,6 +3,7 @@ import type { BootOverhead } from './boot-overhead.ts';
 import type { DiskClone } from './disk-clone.ts';
 import type { ExecLatency } from './exec-latency.ts';
 import type { FirecrackerLaunch } from './firecracker-launch.ts';
+import type { DiagnosisBench } from './diagnosis.ts';
 import type { KernelInspect } from './kernel-inspect.ts';
 import type { Library } from './library.ts';
 import type { Many } from './many.ts';
@@ -121,6 +122,28 @@ export function tables(): string {
         target: '',
         measured: times(command.p50),
         range: span(command, times),
+      },
+    ];
+  });
+
+  have<DiagnosisBench>('diagnosis', ({ bytes, pairs, large }) => {
+    const speeds = pairs.map((p) => bytes / 1_000 / p.diagnose);
+    const all = summary(speeds);
+    const ratio = ratios(pairs.map((p) => ({ a: p.diagnose, b: p.grep })));
+    const perSecond = (value: number): string => `${value.toFixed(0)} MB/s`;
+    return [
+      {
+        what: `a console of ${(bytes / 1e6).toFixed(0)} MB to its cause`,
+        target: '≥ 100 MB/s',
+        measured: perSecond(all.p50),
+        range: span(all, perSecond),
+      },
+      { what: 'that over `grep -c` for one text, pair by pair', target: '', measured: times(ratio.p50), range: span(ratio, times) },
+      {
+        what: `peak memory over a console of ${(large.bytes / 1e9).toFixed(0)} GB, Node and sources included`,
+        target: 'bounded',
+        measured: `${(large.peakRssKiB / 1024).toFixed(0)} MiB`,
+        range: '',
       },
     ];
   });
