@@ -188,7 +188,7 @@ function readAsked(at: Line, g: Gather): boolean {
   if (
     at.kind === 'requested' &&
     /^[\w.-]+(?:=\S*)?(?:\s+[\w.-]+(?:=\S*)?)+$/.test(text) &&
-    /(?:^|\s)(?:console|root|panic|reboot|ip)=/.test(text)
+    /(?:^|\s)(?:console|root|panic|reboot)=/.test(text)
   ) {
     ask(g, 'boot_args', text, at);
     return true;
