@@ -186,7 +186,7 @@ function readPing(at: Line, g: Gather, s: ProbeState): boolean {
     `\\bping\\b(?:s|ing)?(?: (?:to )?(${ipv4}))?[^\\n]{0,30}?(?:\\b(0 ?%) (?:packet )?loss|(\\b100 ?% (?:packet )?loss)|\\b(works?|ok|replies|answered|succeeds)\\b|\\b(fails?|no (?:reply|answer|response)|lost|dead|times? out)\\b)`,
     'i',
   ).exec(text);
-  if (prose && !/^\$|^#/.test(text)) {
+  if (prose && !/^\$|^#|expect|should|must|want|would/i.test(text)) {
     probe(g, at, { kind: 'ping', answer: prose[2] || prose[4] ? 'ok' : 'timeout', target: prose[1] ?? s.pinging });
     return /^\W{0,3}ping\b/i.test(text) ? readConnect(at, g, s) || true : true;
   }
@@ -283,7 +283,7 @@ const places: readonly RegExp[] = [
   new RegExp(`https?://${target}:?(\\d{1,5})?`, 'i'),
 ];
 const subject =
-  /\b(?:curl|nc|ncat|telnet|ssh|wget|connect|connection|dial|ECONN\w+|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH|probe|port \d|Trying|Connecting|http|requests|urllib|socket|health|unreachable|tcp)\b/i;
+  /\b(?:OSError|Error|curl|nc|ncat|telnet|ssh|wget|connect|connection|dial|ECONN\w+|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH|probe|port \d|Trying|Connecting|http|requests|urllib|socket|health|unreachable|tcp)\b/i;
 
 function readConnect(at: Line, g: Gather, s: ProbeState): boolean {
   const text = at.body;

@@ -292,6 +292,16 @@ function doors(e: Evidence, p: Picture): Finding[] {
     /abuse (?:mail|report|complaint)|unknown submitter|joined an? (?:attack|botnet)|crypto.?miner|xmrig/i,
     notConsole,
   );
+  const outside = p.findAny(/^(?:external|outside|attacker|laptop|internet)\S*[:~$ ]/i, notConsole);
+  const answered = e.lines.some(
+    (l) =>
+      /^(?:external|outside|attacker|laptop|internet)/i.test(l.text) &&
+      /curl\b.{0,80}\/(?:api|v\d)\b/.test(l.text) &&
+      !/[Aa]uthorization|-u /.test(l.text),
+  );
+  if (open && outside && answered) {
+    return [{ code: 'security.unauthenticated-control-plane', confidence: 'likely', because: [p.citeLine(open.at), p.citeLine(outside)] }];
+  }
   if (noAuth && (open || bind || abuse))
     return [
       {
