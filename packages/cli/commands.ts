@@ -47,6 +47,7 @@ import { vmBundle } from './commands/vm/bundle.ts';
 import { vmConsole } from './commands/vm/console.ts';
 import { vmCreate } from './commands/vm/create.ts';
 import { vmDelete } from './commands/vm/delete.ts';
+import { vmDiagnose } from './commands/vm/diagnose.ts';
 import { vmExec } from './commands/vm/exec.ts';
 import { vmImport } from './commands/vm/import.ts';
 import { vmList } from './commands/vm/list.ts';
@@ -68,6 +69,7 @@ export const commands: readonly Command[] = [
   vmProof,
   vmConsole,
   vmBundle,
+  vmDiagnose,
   vmExec,
   vmStart,
   vmStop,

@@ -199,6 +199,24 @@ test('a bundle is written for its owner only, and over nothing', async () => {
   await rm(folder, { recursive: true });
 });
 
+test('a diagnosis of a VM: what the controller found, and exit code 1 unless it is ok', async () => {
+  const because = [{ source: 'console', line: 7, text: 'evil\u001B[2J line', guestControlled: true }];
+  const cause = { code: 'boot.kernel-panic', title: 'It panicked', layer: 'boot', confidence: 'likely', because, disproof: 'no panic' };
+  const none = { phaseReached: null, benign: [], ruledOut: [], missing: [] };
+  const { cli } = await serving({
+    'vm.diagnosis': ({ params }) =>
+      params['id'] === 'well'
+        ? { ...none, outcome: 'ok', causes: [] }
+        : { ...none, outcome: 'failed', causes: [{ ...cause, fix: { text: 'Look there.', command: [] } }] },
+  });
+  const sick = await cli('vm', 'diagnose', 'sick');
+  expect(sick.code).toBe(1);
+  expect(sick.stdout).toMatch(/✗ failed\n\nlikely {2}It panicked\n {2}boot\.kernel-panic\n {2}console:7 .*evil line\n {2}→ Look there\./);
+  const well = await cli('vm', 'diagnose', 'well', '--json');
+  expect(well).toMatchObject({ code: 0 });
+  expect(JSON.parse(well.stdout)).toMatchObject({ outcome: 'ok' });
+});
+
 test('lists and proofs look alike everywhere', async () => {
   const { cli } = await serving({
     'vm.list': () => ({
@@ -283,6 +301,7 @@ test('every noun of the API has its command, and no command is there twice', () 
     'vm.evidence': 'vm bundle',
     'golden.abandon': 'golden delete',
     'build.start': 'golden build',
+    'vm.diagnosis': 'vm diagnose',
   };
   for (const name of Object.keys(routes)) expect(paths).toContain(elsewhere[name] ?? name.replace('.', ' '));
 });
@@ -290,6 +309,8 @@ test('every noun of the API has its command, and no command is there twice', () 
 test('completion knows every command', async () => {
   const { code, stdout } = await here(['completion', 'bash']);
   expect(code).toBe(0);
-  expect(stdout).toContain('vm) words="create import list show proof console bundle exec start stop pause resume verify delete" ;;');
+  expect(stdout).toContain(
+    'vm) words="create import list show proof console bundle diagnose exec start stop pause resume verify delete" ;;',
+  );
   expect(stdout).toContain('"vm console") words="--json --url --state --help --follow --boot --from --raw" ;;');
 });

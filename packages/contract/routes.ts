@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bootViewSchema } from './boot.ts';
-import { evidenceBundleSchema } from './diagnosis.ts';
 import { buildOrderSchema, buildViewSchema } from './build.ts';
+import { diagnosisSchema, evidenceBundleSchema } from './diagnosis.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
 import { goldenBuildSchema } from './golden-build.ts';
@@ -204,6 +204,20 @@ export const routes = {
       onSuccess:
         'What can be told of its newest boot, taken now and in one piece: text documents in the shapes that people paste, without secrets. A look that could not be made says why in its own place.',
       onFailure: 'Only an unknown VM fails.',
+    },
+  },
+  'vm.diagnosis': {
+    ...read,
+    path: '/v1/vms/:id/diagnosis',
+    params: byId,
+    query: none,
+    reply: diagnosisSchema,
+    faults: found,
+    doc: {
+      needs: 'A VM; it may run, have failed or be stopped.',
+      onSuccess:
+        'The likely causes of what is wrong with its newest boot, each with the lines that show it and what to do, by evidence that is taken now.',
+      onFailure: 'Only an unknown VM fails; evidence that does not tell is the outcome `unknown`, with what to look at next.',
     },
   },
   'vm.start': {

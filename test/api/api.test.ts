@@ -259,6 +259,22 @@ describe('reading', () => {
     expect(problemOf(await send('GET', '/v1/vms/nosuch/evidence'))).toMatchObject({ status: 404, code: 'not-found' });
   });
 
+  it('diagnoses a VM that runs, one that failed, and one that never was started', async () => {
+    await send('POST', '/v1/vms', { name: 'idle', start: false });
+    await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    expect((await send('GET', '/v1/vms/web/diagnosis')).body).toMatchObject({
+      causes: expect.not.arrayContaining([{ confidence: 'likely' }]),
+    });
+    expect((await send('GET', '/v1/vms/idle/diagnosis')).body).toMatchObject({ outcome: 'unknown' });
+    api.world.panics = true;
+    await send('POST', '/v1/vms?until=verified', { name: 'sick' }, wait);
+    expect((await send('GET', '/v1/vms/sick/diagnosis')).body).toMatchObject({
+      outcome: 'failed',
+      causes: [{ code: 'boot.kernel-panic', confidence: 'likely', because: [{ source: 'console' }] }],
+    });
+    expect(problemOf(await send('GET', '/v1/vms/nosuch/diagnosis'))).toMatchObject({ status: 404, code: 'not-found' });
+  });
+
   it('tells of the last good boot of the same image', async () => {
     for (const name of ['one', 'two']) await send('POST', '/v1/vms?until=verified', { name }, wait);
     expect(JSON.stringify((await send('GET', '/v1/vms/two/evidence')).body)).toMatch(/good_boot=boot_.*nothing that is recorded differs/);

@@ -4,6 +4,14 @@ import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstoc
 import { openStore } from '@linstock/store';
 import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';
 
+/** What a guest of the simulated world wrote that panicked. */
+const consoleOfPanic = [
+  '[    0.000000] Linux version 6.1.0-sim (sim@sim) #1 SMP',
+  '[    0.000000] Command line: console=ttyS0 root=/dev/vda',
+  '[    0.500000] Kernel panic - not syncing: simulated',
+  '',
+].join('\n');
+
 /**
  * The API as a function, over the real store, the real engine and the simulated host. Time moves when a test says so,
  * except that waiting requests drive the engine themselves: a wait that nobody works for would never end.
@@ -65,7 +73,9 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       console: async function* () {
         yield Buffer.from('hello');
       },
-      evidence: async () => [{ kind: 'console', name: 'console', text: 'hello', cut: null }],
+      evidence: async (_vm, record) => [
+        { kind: 'console', name: 'console', text: record.fault?.code === 'guest-panicked' ? consoleOfPanic : 'hello', cut: null },
+      ],
       exec: async () => frames(),
       lint: async () => findings,
       differences: async () => [{ what: 'package bash', from: '5.1', to: '5.2' }],

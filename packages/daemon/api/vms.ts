@@ -5,7 +5,7 @@ import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
 import type { Parts } from './parts.ts';
 import { createVm, refuseFull } from './create-vm.ts';
-import { takeEvidence } from './evidence.ts';
+import { diagnoseVm, takeEvidence } from './evidence.ts';
 import { onceIn } from './once.ts';
 import { vmView } from './views.ts';
 import { waitFor } from './waiting.ts';
@@ -18,6 +18,7 @@ type VmHandlers = Pick<
   | 'vm.wait'
   | 'vm.proof'
   | 'vm.evidence'
+  | 'vm.diagnosis'
   | 'vm.start'
   | 'vm.stop'
   | 'vm.pause'
@@ -156,6 +157,10 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.evidence': async ({ params }, caller) => {
       const vm = await store.read((tx) => find(tx, params.id));
       return document<'vm.evidence'>(await takeEvidence(parts, vm, caller.signal));
+    },
+    'vm.diagnosis': async ({ params }, caller) => {
+      const vm = await store.read((tx) => find(tx, params.id));
+      return document<'vm.diagnosis'>(await diagnoseVm(parts, vm, caller.signal));
     },
     'vm.start': act('vm.start'),
     'vm.stop': act('vm.stop'),
