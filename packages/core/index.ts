@@ -1,4 +1,5 @@
 export * from './vm.ts';
+export * from './panic.ts';
 export * from './golden.ts';
 export { diffGoldens } from './golden-diff.ts';
 export * from './wiring.ts';

@@ -55,7 +55,19 @@ describe('creating a VM', () => {
     expect(made.body).toMatchObject({ goal: { is: 'unreachable' }, vm: { fault: { code: 'guest-panicked' } } });
     const later = await send('GET', '/v1/vms/web/wait?until=running&timeout=60');
     expect(later.status).toBe(409);
-    expect(problemOf(later)).toMatchObject({ code: 'goal-unreachable', family: 'guest', retry: 'after-change' });
+    expect(problemOf(later)).toMatchObject({
+      code: 'goal-unreachable',
+      family: 'guest',
+      retry: 'after-change',
+      detail: expect.stringMatching(
+        /web cannot become running any more: .*panicked: .*; the cause: .*\(boot\.kernel-panic, console line 3\)/,
+      ),
+      data: { fault: 'guest-panicked', cause: 'boot.kernel-panic', consoleLine: 3 },
+    });
+    const { boot } = (await send('GET', '/v1/vms/web')).body as VmView;
+    expect((await send('GET', `/v1/boots/${boot}`)).body).toMatchObject({
+      fault: { data: { cause: 'boot.kernel-panic', consoleLine: 3 } },
+    });
   });
 
   type Bad = [what: string, body: unknown, status: number, code: string, says: RegExp];

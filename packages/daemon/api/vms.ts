@@ -1,4 +1,14 @@
-import { FaultError, isId, type Goal, type OperationId, type Reply, type VmAction, type VmId, type VmView } from '@linstock/contract';
+import {
+  FaultError,
+  isId,
+  type Fault,
+  type Goal,
+  type OperationId,
+  type Reply,
+  type VmAction,
+  type VmId,
+  type VmView,
+} from '@linstock/contract';
 import { chooseVmm, stateOf, allowedIn, type Reader, type Vm, type Wish } from '@linstock/core';
 import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
@@ -144,7 +154,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
       const { id } = await store.read((tx) => find(tx, params.id));
       const { vm, reach } = await waitFor(parts, id, query.until, query.timeout * 1000, caller.signal);
       if (reach.is === 'unreachable')
-        throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why });
+        throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why, ...causeIn(reach.fault) });
       if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: params.id });
       return store.read(async (tx) => document<'vm.wait'>({ reached: reach.is === 'reached', vm: await view(tx, vm) }));
     },
@@ -201,6 +211,13 @@ export async function find(tx: Reader, given: string): Promise<Vm> {
   if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: given });
   if (other && vm.phase !== 'gone') throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
   return vm; // of deleted ones of that name the newest
+}
+
+/** What a program needs of the fault that ends a wait: its code, and the cause when one is known. */
+function causeIn(fault: Fault | undefined): Fault['data'] {
+  if (fault === undefined) return {};
+  const known = Object.entries(fault.data).filter(([name]) => ['cause', 'title', 'consoleLine'].includes(name));
+  return { fault: fault.code, ...Object.fromEntries(known) };
 }
 
 function statesFor(action: VmAction): string {
