@@ -5,6 +5,8 @@ import { buildShow } from './commands/build/show.ts';
 import type { Command } from './command.ts';
 import { bootList } from './commands/boot/list.ts';
 import { bootShow } from './commands/boot/show.ts';
+import { caseList } from './commands/case/list.ts';
+import { caseShow } from './commands/case/show.ts';
 import { completionCommand } from './commands/completion.ts';
 import { diagnose } from './commands/diagnose.ts';
 import { doctor } from './commands/doctor.ts';
@@ -79,6 +81,8 @@ export const commands: readonly Command[] = [
   vmDelete,
   bootList,
   bootShow,
+  caseList,
+  caseShow,
   goldenBuild,
   goldenList,
   goldenShow,

@@ -287,6 +287,44 @@ describe('reading', () => {
     expect(problemOf(await send('GET', '/v1/vms/nosuch/diagnosis'))).toMatchObject({ status: 404, code: 'not-found' });
   });
 
+  it('has a case of a VM that fails, with its diagnosis, until a boot of it is proved', async () => {
+    type Listed = { items: { id: string; vm: string }[]; next: string | null };
+    const listed = async (query = ''): Promise<Listed> => (await send('GET', `/v1/cases${query}`)).body as Listed;
+    api.world.panics = true;
+    const ids: string[] = [];
+    for (const name of ['one', 'two']) ids.push(vmOf(await send('POST', '/v1/vms?until=running', { name }, wait)).id);
+    for (let i = 0; i < 8; i += 1) await api.turn();
+    const open = await listed();
+    expect(open).toMatchObject({ items: [{ vm: ids[0], code: 'boot.kernel-panic', state: 'open', boots: 1 }, { vm: ids[1] }], next: null });
+    expect(await listed('?vm=two&state=all')).toMatchObject({ items: [{ vmName: 'two' }] });
+    const first = await listed('?limit=1');
+    expect(first).toMatchObject({ items: [{ vm: ids[0] }], next: open.items[0]?.id });
+    expect(await listed(`?limit=1&after=${first.next}`)).toMatchObject({ items: [{ vm: ids[1] }], next: null });
+    expect((await send('GET', `/v1/cases/${open.items[0]?.id}`)).body).toMatchObject({
+      vm: ids[0],
+      diagnosis: { outcome: 'failed', causes: [{ code: 'boot.kernel-panic', because: [{ source: 'console', line: 3 }] }] },
+    });
+    expect((await send('GET', '/v1/health')).body).toMatchObject({ cases: { 'boot.kernel-panic': 2 } });
+    const metrics = await send('GET', '/metrics');
+    expect(metrics.headers['content-type']).toContain('text/plain; version=0.0.4');
+    expect(String(metrics.body)).toContain('linstock_cases_open{code="boot.kernel-panic"} 2\n');
+    expect(String(metrics.body)).toContain('linstock_vms{state="failed"} 2\n');
+    expect(String(metrics.body)).toContain('linstock_boots_kept{outcome="guest-panicked"} 2\n');
+
+    api.world.panics = false;
+    await send('POST', '/v1/vms/one/actions/start?until=verified', {}, wait);
+    await send('DELETE', '/v1/vms/two?until=deleted', undefined, wait);
+    await api.turn();
+    expect(await listed()).toEqual({ items: [], next: null });
+    expect(await listed('?state=closed')).toMatchObject({
+      items: [{ closed: { why: 'verified' } }, { closed: { why: 'deleted', boot: null } }],
+    });
+    expect((await send('GET', '/v1/health')).body).toMatchObject({ cases: {} });
+    expect(problemOf(await send('GET', '/v1/cases/nosuch'))).toMatchObject({ status: 404, detail: 'There is no case nosuch.' });
+    expect(problemOf(await send('GET', '/v1/cases?vm=nosuch'))).toMatchObject({ status: 404, code: 'not-found' });
+    expect(problemOf(await send('GET', '/v1/cases?state=odd'))).toMatchObject({ status: 422, code: 'request-invalid' });
+  });
+
   it('tells of the last good boot of the same image', async () => {
     for (const name of ['one', 'two']) await send('POST', '/v1/vms?until=verified', { name }, wait);
     expect(JSON.stringify((await send('GET', '/v1/vms/two/evidence')).body)).toMatch(/good_boot=boot_.*nothing that is recorded differs/);

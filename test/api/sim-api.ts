@@ -1,6 +1,6 @@
 import type { GoldenBuild, RootfsFinding } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
-import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
+import { buildApp, CaseKeeper, diagnoseVm, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
 import { openStore } from '@linstock/store';
 import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';
 
@@ -48,6 +48,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
     world.tick();
     await engine.tick(new AbortController().signal);
     await keeper.pass();
+    await caseKeeper.pass(new AbortController().signal);
   };
   const parts: Parts = {
     store,
@@ -91,6 +92,17 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
     },
     build: { version: '0.0.0', commit: null, startedAt: now, pid: 1, stateFolder: '/nowhere', running: 'a', onDisk: async () => 'a' },
   };
+  const caseKeeper = new CaseKeeper({
+    store,
+    ids,
+    now: () => now,
+    sleep: never,
+    diagnose: (vm, boot, signal) => diagnoseVm(parts, vm, signal, boot),
+    stumbled: (_boot, error) => void bugs.push(error),
+    failed: (error) => {
+      throw error;
+    },
+  });
   let requests = 0;
   const bugs: unknown[] = [];
   const app = buildApp({
