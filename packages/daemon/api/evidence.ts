@@ -17,7 +17,9 @@ export type EvidenceParts = Pick<Parts, 'store' | 'build' | 'now'> & { host: Pic
 
 /** Why the newest boot of a VM, or the one that is named, is as it is. */
 export async function diagnoseVm(parts: EvidenceParts, vm: Vm, signal: AbortSignal, boot?: string): Promise<Diagnosis> {
-  return diagnose((await takeEvidence(parts, vm, signal, boot)).documents);
+  const { documents } = await takeEvidence(parts, vm, signal, boot);
+  // the proof is a conclusion of ours from the same looks: it says what is to be explained, and must not be cited as its reason
+  return diagnose(documents.filter(({ kind }) => kind !== 'proof'));
 }
 
 /** One immutable snapshot of a VM's newest boot, or of the one that is named: what the host sees now, what was kept, and what the store knows. */
