@@ -10,6 +10,7 @@ import type { AgentLine } from '../agent-lines.ts';
 import type { ConsoleKeeper } from '../vmm/console-log.ts';
 import { readPlan } from '../plan-file.ts';
 import type { Vmm } from '../vmm/vmm.ts';
+import type { ImageFile } from './image-files.ts';
 import { lookAtGuest } from './guest-looks.ts';
 import { hostPage } from './host-page.ts';
 import { vmmPage } from './vmm-page.ts';
@@ -26,6 +27,7 @@ export type EvidenceOrder = {
   wiring: Wiring;
   mark: string;
   stateFolder: string;
+  files: readonly ImageFile[];
   /** folder of the boot */
   folder: string;
   vmm: Vmm;
@@ -44,7 +46,7 @@ export async function collectEvidence(o: EvidenceOrder, signal: AbortSignal): Pr
     ['requested', Promise.resolve(requestedPage({ vm, boot, mark, wiring, plan }))],
     ['console', consolePage(o.console)],
     ['vmm-log', lookAtVmm(o, plan)],
-    ['host', hostPage({ mark, network, wiring, ports, boot, stateFolder: o.stateFolder, live, guest }, signal)],
+    ['host', hostPage({ mark, network, wiring, ports, boot, stateFolder: o.stateFolder, files: o.files, live, guest }, signal)],
     ['guest', live && guest ? o.agent().then((line) => lookAtGuest(line, wiring.gateway, o.now)) : Promise.resolve(noGuest(live))],
   ];
   return Promise.all(

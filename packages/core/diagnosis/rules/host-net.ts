@@ -194,12 +194,14 @@ function owners(e: Evidence, p: Picture): Finding[] {
     (n) => n.place !== 'guest' && n.address === p.address && n.mac !== null && p.mac !== null && n.mac !== p.mac,
   );
   const macs = e.forwarding.filter((f) => !f.permanent);
-  const wrongPort =
-    p.mac === null ? undefined : macs.find((f) => f.mac === p.mac && p.tap !== null && f.dev !== p.tap.name && !f.dev.startsWith('port'));
-  const devices = p.mac === null ? new Set<string>() : new Set(macs.filter((f) => f.mac === p.mac).map((f) => f.dev));
+  // a VM in a namespace of its own is behind two bridges, and its MAC is learned on each: at its TAP, and at the port that leads to it
+  const ours = p.mac === null ? [] : macs.filter((f) => f.mac === p.mac);
+  const ports = [p.tap?.name, e.asked.others.get('bridge_port')?.value].filter((name) => name !== undefined);
+  const wrongPort = ports.length === 0 ? undefined : ours.find((f) => !ports.includes(f.dev) && !f.dev.startsWith('port'));
+  const twice = [...Map.groupBy(ours, (f) => f.bridge).values()].some((entries) => new Set(entries.map((f) => f.dev)).size > 1);
   const moving = p.findAny(/received packet on \S+ with own address as source address|mac.{0,20}(?:moved|flapping)|duplicate mac/i);
   const sameMac = twinMac(e);
-  if (wrongPort || devices.size > 1 || moving || sameMac.length > 1) {
+  if (wrongPort || twice || moving || sameMac.length > 1) {
     const because = [
       ...macs
         .filter((f) => f.mac === p.mac)
