@@ -33,7 +33,7 @@ export const notYet: Readonly<Record<string, Exclude<Verdict['is'], 'right'>>> =
   'disk-not-formatted': 'wrong', // claims boot.root-name-does-not-exist; said: boot.root-name-does-not-exist (likely)
   'qcow2-given-as-raw': 'wrong', // claims boot.root-name-does-not-exist; said: boot.root-name-does-not-exist (likely), image.wrong-disk-format (l
   'init-not-in-image': 'wrong', // claims boot.root-name-does-not-exist; said: boot.root-name-does-not-exist (likely)
-  'kernel-of-another-architecture': 'unknown', // said: unknown.evidence-missing (possible)
+  'kernel-of-another-architecture': 'wrong', // claims vmm.request-refused; said: vmm.request-refused (likely)
   'initrd-cut-short': 'wrong', // claims boot.root-driver-is-module-without-initrd; said: boot.initrd-corrupt (likely), boot.root-driver-is-modu
   'console-not-given': 'wrong', // says that nothing is wrong
   'vmm-killed': 'unknown', // said: unknown.evidence-missing (possible)
