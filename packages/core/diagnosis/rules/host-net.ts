@@ -47,7 +47,14 @@ function port(e: Evidence, p: Picture): Finding[] {
         because: [p.citeLine(tap.at), ...(p.bridge ? [p.citeLine(p.bridge.at)] : [])],
         ...(p.bridgeName ? { command: ['ip', 'link', 'set', tap.name, 'master', p.bridgeName] } : {}),
       });
-    } else if (tap.master !== null && e.asked.bridge && tap.master !== e.asked.bridge.value && bad) {
+    } else if (
+      tap.master !== null &&
+      e.asked.bridge &&
+      tap.master !== e.asked.bridge.value &&
+      // in a namespace of its own it is on a bridge there, which a pair of links joins to the one that was asked for
+      tap.master !== e.asked.others.get('inner_bridge')?.value &&
+      bad
+    ) {
       findings.push({
         code: 'host.net.tap-not-on-bridge',
         confidence: 'likely',
