@@ -9,6 +9,7 @@ import { Page, requestedPage, withoutSecrets, type Vm, type Wiring } from '@lins
 import type { AgentLine } from '../agent-lines.ts';
 import type { ConsoleKeeper } from '../vmm/console-log.ts';
 import { readPlan } from '../plan-file.ts';
+import { commandOf, pidsBearing } from '../tools/procs.ts';
 import type { Vmm } from '../vmm/vmm.ts';
 import type { ImageFile } from './image-files.ts';
 import { lookAtGuest } from './guest-looks.ts';
@@ -65,7 +66,13 @@ async function lookAtVmm(o: EvidenceOrder, plan: Awaited<ReturnType<typeof readP
   const { vmm, boot, folder, live } = o;
   const sight = await vmm.look(boot, folder);
   const asked = live && sight.is === 'alive' ? await vmm.ask(boot, folder) : null;
-  return vmmPage({ folder, plan, sight, asked, signals: constants.signals });
+  const pid = live && sight.is === 'alive' ? pidOf(o, plan) : null;
+  return vmmPage({ folder, plan, sight, asked, pid, signals: constants.signals });
+}
+
+/** Of a VMM whose API is silent: by what was launched, among the processes that bear the mark of the boot. */
+function pidOf({ mark, boot }: EvidenceOrder, plan: Awaited<ReturnType<typeof readPlan>>): number | null {
+  return pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`).find((pid) => commandOf(pid)[0] === plan?.argv[0]) ?? null;
 }
 
 function noGuest(live: boolean): EvidenceDocument {

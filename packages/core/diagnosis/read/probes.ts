@@ -54,7 +54,8 @@ export function readProbes(at: Line, g: Gather, s: ProbeState, shape: boolean): 
     const pinged = at.command === null ? null : new RegExp(`\\bping6?\\b.{0,80}?(${ipv4}|[a-z][\\w-]*(?:\\.[\\w-]+)+)`).exec(at.command);
     s.pinging = pinged?.[1] ?? null;
   }
-  if (shape) return false;
+  // a stored proof is of another moment; only what is never asked from outside is taken from it
+  if (shape || (at.kind === 'proof' && !at.body.startsWith('net.egress refuted'))) return false;
   return readArping(at, g, s) || readPing(at, g, s) || readHttp(at, g, s) || readConnect(at, g, s);
 }
 

@@ -295,22 +295,29 @@ function filters(e: Evidence, p: Picture): Finding[] {
   const dropRule = e.firewall.find(
     (f) => f.place !== 'guest' && f.is === 'rule' && f.hook === 'forward' && (f.verdict === 'drop' || f.verdict === 'reject'),
   );
-  const accept = e.firewall.some(
-    (f) => f.is === 'rule' && f.hook === 'forward' && f.verdict === 'accept' && p.bridgeName !== null && f.text.includes(p.bridgeName),
-  );
+  const accepts = (chain: string | null): boolean =>
+    e.firewall.some(
+      (f) =>
+        f.is === 'rule' &&
+        f.hook === 'forward' &&
+        f.verdict === 'accept' &&
+        (chain === null || f.chain === chain) &&
+        p.bridgeName !== null &&
+        f.text.includes(p.bridgeName),
+    );
+  // what one base chain accepts, the policy of another still drops
+  const dropping = forward && !accepts(forward.chain) ? forward : dropRule && !accepts(null) ? dropRule : null;
   const nf = e.sysctls.get('net.bridge.bridge-nf-call-iptables');
   const sysctlForward = e.sysctls.get('net.ipv4.ip_forward');
   const offLink = p.find(/IP-Config: Gateway not on directly connected network/) !== null;
   if (out && !offLink) {
-    if ((forward || dropRule) && !accept) {
-      const at = (forward ?? dropRule)?.at;
-      if (at)
-        findings.push({
-          code: 'host.net.forward-chain-drop',
-          confidence: 'likely',
-          because: [p.citeLine(at), ...(nf?.value === '1' ? [p.citeLine(nf.at)] : []), p.citeLine(out)],
-          degrades: true,
-        });
+    if (dropping) {
+      findings.push({
+        code: 'host.net.forward-chain-drop',
+        confidence: 'likely',
+        because: [p.citeLine(dropping.at), ...(nf?.value === '1' ? [p.citeLine(nf.at)] : []), p.citeLine(out)],
+        degrades: true,
+      });
     } else if (sysctlForward?.value === '0')
       findings.push({
         code: 'host.net.ip-forward-disabled',
@@ -335,10 +342,19 @@ function filters(e: Evidence, p: Picture): Finding[] {
     }
   }
   const rp = [...e.sysctls].filter(([key, v]) => key.endsWith('.rp_filter') && v.value === '1' && v.place !== 'guest').map(([, v]) => v);
-  const martian = p.findAny(
-    /martian source|IPReversePathFilter\W{1,4}[1-9]|TcpExtIPReversePathFilter\s+[1-9]|IPReversePathFilter \d+ -> [1-9]/i,
-    (l) => l.place !== 'guest' || /martian/.test(l.body),
-  );
+  const counters = e.lines.flatMap((line) => {
+    const value = /^TcpExtIPReversePathFilter\s+(\d{1,18})/.exec(line.text)?.[1];
+    return value === undefined || line.place === 'guest' ? [] : [{ line, value: Number(value) }];
+  });
+  const [first, last] = [counters[0], counters.at(-1)];
+  // looked at twice, it must have grown: what it counted before tells of the past
+  const grew = first && last && (counters.length === 1 ? last.value > 0 : last.value > first.value) ? last.line : null;
+  const martian =
+    grew ??
+    p.findAny(
+      /martian source|IPReversePathFilter\W{1,4}[1-9]|IPReversePathFilter \d+ -> [1-9]/i,
+      (l) => l.place !== 'guest' || /martian/.test(l.body),
+    );
   const replies = e.frames.some((f) => (f.what === 'echo-reply' || f.what === 'syn-ack' || f.what === 'rst') && f.from === p.address);
   const notReached = p.reached === null || (p.ping === 'no' && ![...p.ports].some(([, v]) => v.answer === 'ok'));
   if ((martian || (rp.length > 0 && replies && p.ping === 'no')) && notReached) {
