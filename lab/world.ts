@@ -73,6 +73,7 @@ export async function openWorld(stateFolder: string, mark: string): Promise<Worl
   await networks.ensureNetwork(network);
   const parts: Parts = {
     store,
+    goldenBuilds: { all: async () => [], forget: async () => {} },
     ids: { next: newId },
     now: Date.now,
     sleep: after,

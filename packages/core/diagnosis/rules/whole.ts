@@ -144,8 +144,8 @@ function ports(e: Evidence, p: Picture): Finding[] {
   for (const open of e.lines.filter((l) => l.kind === 'host' && /^\d+ ms connected$/.test(l.text))) {
     const port = /:(\d{1,5})$/.exec(open.command ?? '')?.[1];
     const asked = (l: Line): boolean => l.kind === 'host' && new RegExp(`^curl .*:${port}/`).test(l.command ?? '');
-    const silent = e.lines.find((l) => asked(l) && /^curl: \(28\)/.test(l.text));
-    const strange = e.lines.find((l) => asked(l) && /^curl: \(1\) Received HTTP\/0\.9/.test(l.text));
+    const silent = e.lines.find((l) => asked(l) && l.text.startsWith('curl: (28)'));
+    const strange = e.lines.find((l) => asked(l) && l.text.startsWith('curl: (1) Received HTTP/0.9'));
     if (port === undefined) continue;
     if (silent) found.push(likely(p, `service.port-${port}-silent`, open, silent));
     if (strange) found.push(likely(p, `service.port-${port}-speaks-another-protocol`, open, strange));
@@ -187,7 +187,7 @@ function way(e: Evidence, p: Picture): Finding[] {
   if (p.address === null || [...p.ports.values()].some((port) => port.answer === 'ok')) return [];
   const address = p.address;
   const none =
-    e.lines.find((l) => l.kind === 'host' && l.command === `ip route get ${address}` && /^RTNETLINK answers: /.test(l.text)) ?? null;
+    e.lines.find((l) => l.kind === 'host' && l.command === `ip route get ${address}` && l.text.startsWith('RTNETLINK answers: ')) ?? null;
   const drop = e.firewall.find(
     (f) =>
       f.place !== 'guest' &&
