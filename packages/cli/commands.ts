@@ -33,6 +33,7 @@ import { kernelDiff } from './commands/kernel/diff.ts';
 import { kernelImport } from './commands/kernel/import.ts';
 import { kernelInspect } from './commands/kernel/inspect.ts';
 import { kernelList } from './commands/kernel/list.ts';
+import { labRun } from './commands/lab/run.ts';
 import { lint } from './commands/lint.ts';
 import { networkList } from './commands/network/list.ts';
 import { networkShow } from './commands/network/show.ts';
@@ -121,5 +122,6 @@ export const commands: readonly Command[] = [
   serve,
   version,
   test,
+  labRun,
   completionCommand(() => commands),
 ];

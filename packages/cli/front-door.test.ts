@@ -60,6 +60,8 @@ async function stage(o: { systemNode?: string | null; npm?: boolean } = {}): Pro
     join(clone, 'packages/cli/main.ts'),
     'const words: readonly string[] = process.argv.slice(2);\nconsole.log(JSON.stringify({ words, self: process.env["LINSTOCK_SELF"] }));\n',
   );
+  await mkdir(join(clone, 'lab'), { recursive: true });
+  await writeFile(join(clone, 'lab/main.ts'), 'console.log(`lab ${process.argv.slice(2).join(" ")}`);\n');
   await writeFile(join(clone, 'tools/test.ts'), 'console.log(`tests ${process.argv.slice(2).join(" ")}`);\n');
   for (const program of ['sh', 'mkdir', 'mv', 'rm', 'ln', 'cp', 'cmp', 'touch', 'sleep', 'uname', 'readlink', 'cat', 'id', 'tail'])
     await symlink(find(program), join(bin, program));
@@ -145,9 +147,10 @@ test('a changed package-lock.json is installed; one that was only touched is not
   expect(await npmCalls()).toEqual(['ci', 'ci']);
 });
 
-test('test starts the tests', async () => {
+test('test starts the tests, lab run the lab', async () => {
   const { run } = await stage();
   expect((await run(['test', 'fast', '--x'])).stdout).toBe('tests fast --x\n');
+  expect((await run(['lab', 'run', 'healthy', '--json'])).stdout).toBe('lab healthy --json\n');
 });
 
 test('an npm that fails: a sentence, exit code 1, nothing half done, and the next try works', async () => {

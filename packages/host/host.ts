@@ -476,9 +476,9 @@ export class LocalHost implements Host {
 
   /** Everything that this host can tell of a boot, while it lives and after; see `diagnosis/collect.ts`. */
   async evidence(vm: Vm, record: BootRecord, signal: AbortSignal): Promise<EvidenceDocument[]> {
-    const { paths, now } = this.#p;
+    const { paths, now, images } = this.#p;
     const boot = record.id as BootId;
-    const { network, ports } = vm.settings;
+    const { network, ports, golden } = vm.settings;
     const live = vm.claim?.id === boot && vm.claim.hostBoot === (await this.#bootIdOfHost());
     return collectEvidence(
       {
@@ -493,6 +493,11 @@ export class LocalHost implements Host {
         ),
         mark: this.mark,
         stateFolder: paths.state,
+        files: [
+          { name: 'kernel', path: images.blobPath(golden.kernel.blob) },
+          ...(golden.initrd ? [{ name: 'initrd' as const, path: images.blobPath(golden.initrd.blob) }] : []),
+          { name: 'rootfs', path: images.blobPath(golden.rootfs.blob) },
+        ],
         folder: paths.boot(boot),
         vmm: this.#vmm(vm),
         console: this.#consoles.keeperOf(boot),

@@ -4,7 +4,7 @@ import type { Node, Problem, Tree } from './tree.ts';
 import { importsOf } from './imports.ts';
 
 /** Folders where programs are started. */
-export const mayStartProcesses: readonly string[] = ['packages/host/tools/', 'tools/', 'test/', 'bench/'];
+export const mayStartProcesses: readonly string[] = ['packages/host/tools/', 'tools/', 'test/', 'bench/', 'lab/'];
 
 /** File → why it may read the environment. */
 export const mayReadEnvironment: Readonly<Record<string, string>> = {

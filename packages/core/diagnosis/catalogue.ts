@@ -4,6 +4,7 @@ import type { CatalogueEntry } from './catalogue/entry.ts';
 import { hostCatalogue } from './catalogue/host.ts';
 import { netCatalogue } from './catalogue/net.ts';
 import { restCatalogue } from './catalogue/rest.ts';
+import { wholeCatalogue } from './catalogue/whole.ts';
 import { vmmCatalogue } from './catalogue/vmm.ts';
 
 /** Every cause the diagnosis can name. Codes are public and stay. `N` in a code stands for a port. */
@@ -13,6 +14,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   ...hostCatalogue,
   ...vmmCatalogue,
   ...restCatalogue,
+  ...wholeCatalogue,
 };
 
 export const entryOf = (code: string): CatalogueEntry | null => {

@@ -16,8 +16,9 @@ import { services } from './rules/services.ts';
 import { snapshots } from './rules/snapshots.ts';
 import { startUp } from './rules/start-up.ts';
 import { vmm } from './rules/vmm.ts';
+import { whole } from './rules/whole.ts';
 
-const rules: readonly Rule[] = [vmm, rootDisk, startUp, imageState, snapshots, guestNet, hostNet, services, control];
+const rules: readonly Rule[] = [vmm, rootDisk, startUp, imageState, snapshots, guestNet, hostNet, services, control, whole];
 
 /**
  * The true cause, from whatever texts there are. Pure and deterministic; never throws, whatever the bytes. With too little evidence the

@@ -105,7 +105,8 @@ export function pictureOf(e: Evidence): Picture {
   const silentProbe = probes.find((p) => p.answer === 'no-answer-arp');
   const arpAnswered =
     arps.some((p) => p.answer === 'ok') ||
-    e.neighbours.some((n) => n.place !== 'guest' && n.state === 'answers' && n.address === address) ||
+    (!arps.some((p) => p.answer === 'no-answer-arp') &&
+      e.neighbours.some((n) => n.place !== 'guest' && n.state === 'answers' && n.address === address)) ||
     e.frames.some((f) => f.what === 'arp-reply' && f.from === address && f.from !== null && (mac === null || f.sourceMac === mac));
   const lastConnection = probes.findLast((p) => p.kind !== 'arp');
   const lost =

@@ -91,6 +91,20 @@ const explains: readonly Explains[] = [
     cause: matches(/^host\.net\.tap-down/),
     consequence: matches(/^(?:host\.vmm-not-attached|guest\.net\.|host\.net\.(?:route|bridge-address))/),
   },
+  { cause: matches(/^boot\.init-never-finished/), consequence: matches(/^service\./) },
+  { cause: matches(/^guest\.net\.gateway-not-on-link/), consequence: matches(/^guest\.net\.(?:default-route|gateway-wrong)/) },
+  { cause: matches(/^control\.other-address/), consequence: matches(/^guest\.net\.address-replaced/) },
+  { cause: matches(/^kernel\.devtmpfs/), consequence: matches(/^boot\.(?:init-died|kernel-panic)/) },
+  { cause: matches(/^boot\.initrd-corrupt/), consequence: matches(/^boot\.(?:root-|initrd-lacks)/) },
+  {
+    cause: matches(/^boot\.(?:root-not-given|root-filesystem-type|init-not-found)|^image\.(?:not-a|wrong-disk)/),
+    consequence: matches(/^boot\.(?:root-name|root-driver|initrd-lacks)/),
+  },
+  { cause: matches(/^image\.wrong-disk/), consequence: matches(/^image\.not-a/) },
+  {
+    cause: matches(/^(?:vmm\.(?:paused|process-stopped)|control\.vm-stopped)/),
+    consequence: matches(/^(?:host\.net\.|guest\.net\.|service\.|boot\.guest-powered)/),
+  },
   { cause: matches(/^boot\.root-driver-is-module/), consequence: matches(/^boot\.root-(?:driver-missing|name)/) },
   { cause: matches(/^boot\.root-arg-overridden/), consequence: matches(/^(?:boot\.root-name|control\.boot-args)/) },
   {
@@ -141,9 +155,10 @@ const explains: readonly Explains[] = [
   {
     cause: matches(/^host\.net\.(?:vm-address-outside|same-subnet|tap-not-on|route-diverted|bridge-|reverse|duplicate-mac)/),
     consequence: matches(
-      /^(?:service\.port-|guest\.net\.(?:firewall|netmask|gateway|default-route|dhcp)|host\.net\.(?:route|bridge-address|nat|forward|reverse|neighbour)|boot\.entropy)/,
+      /^(?:service\.port-|guest\.net\.(?:firewall|netmask|gateway|default-route|dhcp)|host\.net\.(?:route|bridge-address|nat|forward|neighbour)|boot\.entropy)/,
     ),
   },
+  { cause: matches(/^host\.net\.(?:vm-address-outside|tap-not-on|bridge-|duplicate-mac)/), consequence: matches(/^host\.net\.reverse/) },
   {
     cause: matches(/^host\.net\.(?:same-subnet|tap-not-on)/),
     consequence: matches(/^(?:guest\.net\.address-(?:not|dropped)|host\.net\.vm-address)/),

@@ -152,7 +152,7 @@ describe('a guest', () => {
   });
 });
 
-test('a proof is a line per condition, with its evidence below', () => {
+test('a proof is a line per condition, without what it rested on then', () => {
   const proof = {
     verified: 'refuted' as const,
     at: 5,
@@ -170,7 +170,7 @@ test('a proof is a line per condition, with its evidence below', () => {
     ],
   };
   expect(proofPage(proof, time).text).toBe(
-    '== proof\nverified=refuted furthest=none at=T5\nnet.address refuted | expected 10.0.0.3/24 | observed not there\n  console:7 (said by the guest): set\nnet.egress unknown (not asked) | expected x | observed y\n',
+    '== proof\nverified=refuted furthest=none at=T5\nnet.address refuted | expected 10.0.0.3/24 | observed not there\nnet.egress unknown (not asked) | expected x | observed y\n',
   );
   expect(proofPage(null, time).cut).toBe('the boot was not examined');
 });

@@ -39,7 +39,13 @@ export function requestedPage({ vm, boot, mark, wiring, plan }: RequestedOrder):
   if (bridged && wiring)
     page.line(pairs({ netns: wiring.netns, inner_bridge: inside.bridge, bridge_port: wiring.port, subnet: network.subnet }));
   page.line(pairs({ mem_mib: memoryMiB, vcpus }));
-  page.line(pairs({ kernel: golden.kernel.release, kernel_format: golden.kernel.format, initrd: golden.initrd ? 'yes' : 'no' }));
+  page.line(
+    pairs({
+      kernel: golden.kernel.release,
+      kernel_format: golden.kernel.format,
+      initrd: golden.initrd ? golden.initrd.blob.slice(0, 12) : null,
+    }),
+  );
   page.line(`kernel_banner: ${golden.kernel.banner}`);
   page.line(
     pairs({

@@ -3,6 +3,7 @@ export * from './check.ts';
 export * from './config-text.ts';
 export * from './contents.ts';
 export * from './diff.ts';
+export { lookAtElf, type ElfHeaders, type ElfLook } from './elf.ts';
 export * from './image.ts';
 export * from './needles.ts';
 export { allNeedles, contradiction, knownOptions, knowOptions, quoted, type OptionEvidence } from './options.ts';

@@ -9,7 +9,9 @@ import { Page, requestedPage, withoutSecrets, type Vm, type Wiring } from '@lins
 import type { AgentLine } from '../agent-lines.ts';
 import type { ConsoleKeeper } from '../vmm/console-log.ts';
 import { readPlan } from '../plan-file.ts';
+import { commandOf, pidsBearing } from '../tools/procs.ts';
 import type { Vmm } from '../vmm/vmm.ts';
+import type { ImageFile } from './image-files.ts';
 import { lookAtGuest } from './guest-looks.ts';
 import { hostPage } from './host-page.ts';
 import { vmmPage } from './vmm-page.ts';
@@ -26,6 +28,7 @@ export type EvidenceOrder = {
   wiring: Wiring;
   mark: string;
   stateFolder: string;
+  files: readonly ImageFile[];
   /** folder of the boot */
   folder: string;
   vmm: Vmm;
@@ -44,7 +47,7 @@ export async function collectEvidence(o: EvidenceOrder, signal: AbortSignal): Pr
     ['requested', Promise.resolve(requestedPage({ vm, boot, mark, wiring, plan }))],
     ['console', consolePage(o.console)],
     ['vmm-log', lookAtVmm(o, plan)],
-    ['host', hostPage({ mark, network, wiring, ports, boot, stateFolder: o.stateFolder, live, guest }, signal)],
+    ['host', hostPage({ mark, network, wiring, ports, boot, stateFolder: o.stateFolder, files: o.files, live, guest }, signal)],
     ['guest', live && guest ? o.agent().then((line) => lookAtGuest(line, wiring.gateway, o.now)) : Promise.resolve(noGuest(live))],
   ];
   return Promise.all(
@@ -63,7 +66,13 @@ async function lookAtVmm(o: EvidenceOrder, plan: Awaited<ReturnType<typeof readP
   const { vmm, boot, folder, live } = o;
   const sight = await vmm.look(boot, folder);
   const asked = live && sight.is === 'alive' ? await vmm.ask(boot, folder) : null;
-  return vmmPage({ folder, plan, sight, asked, signals: constants.signals });
+  const pid = live && sight.is === 'alive' ? pidOf(o, plan) : null;
+  return vmmPage({ folder, plan, sight, asked, pid, signals: constants.signals });
+}
+
+/** Of a VMM whose API is silent: by what was launched, among the processes that bear the mark of the boot. */
+function pidOf({ mark, boot }: EvidenceOrder, plan: Awaited<ReturnType<typeof readPlan>>): number | null {
+  return pidsBearing(`LINSTOCK_UNIT=${mark}/${boot}`).find((pid) => commandOf(pid)[0] === plan?.argv[0]) ?? null;
 }
 
 function noGuest(live: boolean): EvidenceDocument {

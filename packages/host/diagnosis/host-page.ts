@@ -6,6 +6,7 @@ import { namespaceState } from '../network/network.ts';
 import { listFolder } from '../tools/files.ts';
 import { cgroup2Mount } from '../tools/procs.ts';
 import { Capture } from './capture.ts';
+import { lookAtImageFiles } from './image-files.ts';
 import { add, lookBy, lookInto, type Look } from './look.ts';
 import type { HostOrder } from './order.ts';
 import { probeForward, probeHost, probePorts } from './probes.ts';
@@ -36,6 +37,8 @@ export async function hostPage(o: HostOrder, signal: AbortSignal): Promise<Evide
     page.section('capture');
     add(page, await capture.end());
   }
+  page.section('image files');
+  add(page, await lookAtImageFiles(o.files));
   page.section('machine');
   add(page, machine);
   return page.document('host', 'host', o.live ? null : 'this boot is over: the host is shown as it is now, and was not probed');
@@ -60,18 +63,21 @@ async function lookAtLinks({ mark, network, wiring, live }: HostOrder, signal: A
           learned(within('bridge', 'fdb', 'show', 'br', inside.bridge)),
         ])
       : [];
-  const sections: readonly (readonly [string, readonly Promise<Look>[]])[] = [
-    [
-      'links',
-      [
-        by('ip', '-d', '-s', 'link', 'show', bridge),
-        ...(live ? [by('ip', '-d', '-s', 'link', 'show', wiring.port)] : []),
-        by('ip', '-br', 'addr'),
-      ],
-    ],
-    ['bridge', [by('bridge', 'link')]],
-    ['fdb', [learned(by('bridge', 'fdb', 'show', 'br', bridge))]],
-    ['neigh', [by('ip', 'neigh', 'show')]],
+  type Looks = readonly (readonly [section: string, looks: readonly Promise<Look>[]])[];
+  // of a boot that is over there is no link any more, and what is learned of its address is another VM's
+  const links: Looks = !live
+    ? []
+    : [
+        [
+          'links',
+          [by('ip', '-d', '-s', 'link', 'show', bridge), by('ip', '-d', '-s', 'link', 'show', wiring.port), by('ip', '-br', 'addr')],
+        ],
+        ['bridge', [by('bridge', 'link')]],
+        ['fdb', [learned(by('bridge', 'fdb', 'show', 'br', bridge))]],
+        ['neigh', [by('ip', 'neigh', 'show')]],
+      ];
+  const sections: Looks = [
+    ...links,
     ['routes', [by('ip', 'route', 'show'), by('ip', 'route', 'get', wiring.address), by('ip', 'rule', 'show')]],
     ['sysctl', [settings(bridge)]],
     ['firewall', [by('nft', '-t', 'list', 'ruleset'), by('iptables-save')]],

@@ -17,25 +17,28 @@ export type VmmOrder = {
   sight: VmmSight;
   /** what its own API answers */
   asked: { version: string; pid: number | null } | null;
+  /** found without asking it */
+  pid: number | null;
   signals: Readonly<Record<string, number>>;
 };
 
 const logTailBytes = 32 * 1024;
 const status = /^(?:Name|State|Pid|PPid|Uid|VmPeak|VmSize|VmRSS|VmSwap|Threads|Seccomp|NoNewPrivs):/;
 
-export async function vmmPage({ folder, plan, sight, asked, signals }: VmmOrder): Promise<EvidenceDocument> {
+export async function vmmPage({ folder, plan, sight, asked, pid: found, signals }: VmmOrder): Promise<EvidenceDocument> {
   const page = new Page().section('vmm');
   if (plan) page.line(`${plan.vmm} ${plan.vmmVersion} ${plan.accelerator}; args: ${plan.argv.join(' ')}`);
   else page.line('no launch of it is recorded');
   const exit = await readExit(join(folder, bootFile.exit));
   if (sight.is === 'alive') {
+    const pid = asked?.pid ?? found;
     const state = sight.paused ? 'paused' : 'running';
     page.line(
-      `${pairs({ pid: asked?.pid ?? null, version: asked?.version ?? null })} query-status {"status": "${state}", "running": ${String(!sight.paused)}}`.trim(),
+      `${pairs({ pid, version: asked?.version ?? null })} ${asked === null ? '' : `query-status {"status": "${state}", "running": ${String(!sight.paused)}}`}`.trim(),
     );
     if (asked === null) page.line('its API did not answer');
-    if (asked?.pid) {
-      const { shown, output } = await lookInto(`/proc/${asked.pid}/status`);
+    if (pid !== null) {
+      const { shown, output } = await lookInto(`/proc/${pid}/status`);
       page.look(
         shown,
         output

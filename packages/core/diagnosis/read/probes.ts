@@ -54,7 +54,8 @@ export function readProbes(at: Line, g: Gather, s: ProbeState, shape: boolean): 
     const pinged = at.command === null ? null : new RegExp(`\\bping6?\\b.{0,80}?(${ipv4}|[a-z][\\w-]*(?:\\.[\\w-]+)+)`).exec(at.command);
     s.pinging = pinged?.[1] ?? null;
   }
-  if (shape) return false;
+  // a stored proof is of another moment; only what is never asked from outside is taken from it
+  if (shape || (at.kind === 'proof' && !at.body.startsWith('net.egress refuted'))) return false;
   // programs that name the peer in one line and the error in another
   const called =
     /(?:connect|create_connection)\(\(?["']([\w.-]{3,100})["'],\s*(\d{1,5})/.exec(at.body) ??

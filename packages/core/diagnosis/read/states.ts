@@ -187,6 +187,7 @@ function readAsked(at: Line, g: Gather): boolean {
   // a file that holds the boot arguments and nothing else
   if (
     at.kind === 'requested' &&
+    !at.section.includes('requested') &&
     /^[\w.-]+(?:=\S*)?(?:\s+[\w.-]+(?:=\S*)?)+$/.test(text) &&
     /(?:^|\s)(?:console|root|panic|reboot)=/.test(text)
   ) {

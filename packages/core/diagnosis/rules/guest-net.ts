@@ -27,7 +27,9 @@ export function ipArgumentOf(e: Evidence): IpArgument | null {
 function kernelAddress(e: Evidence, p: Picture): Finding[] {
   const unknown = e.facts.unknownParameters;
   const ip = unknown?.tokens.find((t) => t.startsWith('ip='));
-  if (unknown && ip && e.facts.ipConfig === null && p.arp !== 'yes') {
+  // an image that reads it itself makes no kernel with IP_PNP necessary
+  const read = e.lines.some((l) => l.kind === 'requested' && /^userspace_args:.*\bip\b/.test(l.text));
+  if (unknown && ip && !read && e.facts.ipConfig === null && p.arp !== 'yes') {
     return [{ code: 'guest.net.kernel-lacks-ip-autoconfig', confidence: 'likely', because: p.citeConsole(unknown) }];
   }
   const option = e.kernelOptions.get('IP_PNP');
@@ -251,6 +253,8 @@ function device(e: Evidence, p: Picture, author: readonly Finding[]): Finding[] 
     ];
   }
   if (p.arp === 'yes' || e.facts.ipConfig !== null || author.some((f) => f.confidence === 'likely')) return [];
+  // the guest itself shows the card, so it has a driver
+  if (p.mac !== null && e.links.some((l) => l.place === 'guest' && l.mac === p.mac)) return [];
   const noDriver = p.findAny(/\bid=0x0001 driver=(?:$|\s|\(none\)|driver$|\*)/);
   const absent = p.findAny(
     /(?:Device "?eth\d"? does not exist|Cannot find device "?eth\d"?|can't find device 'eth\d'|eth\d: (?:error fetching interface information: )?(?:No such device|Device not found|unknown interface)|SIOC\w+: No such device)/i,

@@ -47,7 +47,14 @@ function port(e: Evidence, p: Picture): Finding[] {
         because: [p.citeLine(tap.at), ...(p.bridge ? [p.citeLine(p.bridge.at)] : [])],
         ...(p.bridgeName ? { command: ['ip', 'link', 'set', tap.name, 'master', p.bridgeName] } : {}),
       });
-    } else if (tap.master !== null && e.asked.bridge && tap.master !== e.asked.bridge.value && bad) {
+    } else if (
+      tap.master !== null &&
+      e.asked.bridge &&
+      tap.master !== e.asked.bridge.value &&
+      // in a namespace of its own it is on a bridge there, which a pair of links joins to the one that was asked for
+      tap.master !== e.asked.others.get('inner_bridge')?.value &&
+      bad
+    ) {
       findings.push({
         code: 'host.net.tap-not-on-bridge',
         confidence: 'likely',
@@ -238,25 +245,27 @@ function owners(e: Evidence, p: Picture): Finding[] {
     (n) => n.place !== 'guest' && n.address === p.address && n.mac !== null && p.mac !== null && n.mac !== p.mac,
   );
   const macs = e.forwarding.filter((f) => !f.permanent);
-  const wrongPort =
-    p.mac === null ? undefined : macs.find((f) => f.mac === p.mac && p.tap !== null && f.dev !== p.tap.name && !f.dev.startsWith('port'));
-  const twice = macs.find((f) => macs.some((o) => o.mac === f.mac && o.dev !== f.dev && !o.dev.startsWith('port')));
-  if (twice && p.mac === null) {
+  const foreign = macs.find((f) => macs.some((o) => o.mac === f.mac && o.dev !== f.dev && !o.dev.startsWith('port')));
+  if (foreign && p.mac === null) {
     return [
       {
         code: 'host.net.duplicate-mac',
         confidence: 'likely',
         because: macs
-          .filter((f) => f.mac === twice.mac)
+          .filter((f) => f.mac === foreign.mac)
           .slice(0, 3)
           .map((f) => p.citeLine(f.at)),
       },
     ];
   }
-  const devices = p.mac === null ? new Set<string>() : new Set(macs.filter((f) => f.mac === p.mac).map((f) => f.dev));
+  // a VM in a namespace of its own is behind two bridges, and its MAC is learned on each: at its TAP, and at the port that leads to it
+  const ours = p.mac === null ? [] : macs.filter((f) => f.mac === p.mac);
+  const ports = [p.tap?.name, e.asked.others.get('bridge_port')?.value].filter((name) => name !== undefined);
+  const wrongPort = ports.length === 0 ? undefined : ours.find((f) => !ports.includes(f.dev) && !f.dev.startsWith('port'));
+  const twice = [...Map.groupBy(ours, (f) => f.bridge).values()].some((entries) => new Set(entries.map((f) => f.dev)).size > 1);
   const moving = p.findAny(/received packet on \S+ with own address as source address|mac.{0,20}(?:moved|flapping)|duplicate mac/i);
   const sameMac = twinMac(e);
-  if (wrongPort || devices.size > 1 || moving || sameMac.length > 1) {
+  if (wrongPort || twice || moving || sameMac.length > 1) {
     const because = [
       ...macs
         .filter((f) => f.mac === p.mac)
@@ -352,22 +361,29 @@ function filters(e: Evidence, p: Picture): Finding[] {
   const dropRule = e.firewall.find(
     (f) => f.place !== 'guest' && f.is === 'rule' && f.hook === 'forward' && (f.verdict === 'drop' || f.verdict === 'reject'),
   );
-  const accept = e.firewall.some(
-    (f) => f.is === 'rule' && f.hook === 'forward' && f.verdict === 'accept' && p.bridgeName !== null && f.text.includes(p.bridgeName),
-  );
+  const accepts = (chain: string | null): boolean =>
+    e.firewall.some(
+      (f) =>
+        f.is === 'rule' &&
+        f.hook === 'forward' &&
+        f.verdict === 'accept' &&
+        (chain === null || f.chain === chain) &&
+        p.bridgeName !== null &&
+        f.text.includes(p.bridgeName),
+    );
+  // what one base chain accepts, the policy of another still drops
+  const dropping = forward && !accepts(forward.chain) ? forward : dropRule && !accepts(null) ? dropRule : null;
   const nf = e.sysctls.get('net.bridge.bridge-nf-call-iptables');
   const sysctlForward = e.sysctls.get('net.ipv4.ip_forward');
   const offLink = p.find(/IP-Config: Gateway not on directly connected network/) !== null;
   if (out && !offLink) {
-    if ((forward || dropRule) && !accept) {
-      const at = (forward ?? dropRule)?.at;
-      if (at)
-        findings.push({
-          code: 'host.net.forward-chain-drop',
-          confidence: 'likely',
-          because: [p.citeLine(at), ...(nf?.value === '1' ? [p.citeLine(nf.at)] : []), p.citeLine(out)],
-          degrades: true,
-        });
+    if (dropping) {
+      findings.push({
+        code: 'host.net.forward-chain-drop',
+        confidence: 'likely',
+        because: [p.citeLine(dropping.at), ...(nf?.value === '1' ? [p.citeLine(nf.at)] : []), p.citeLine(out)],
+        degrades: true,
+      });
     } else if (sysctlForward?.value === '0')
       findings.push({
         code: 'host.net.ip-forward-disabled',
@@ -413,10 +429,19 @@ function filters(e: Evidence, p: Picture): Finding[] {
     });
   }
   const rp = [...e.sysctls].filter(([key, v]) => key.endsWith('.rp_filter') && v.value === '1' && v.place !== 'guest').map(([, v]) => v);
-  const martian = p.findAny(
-    /martian source|IPReversePathFilter\W{1,4}[1-9]|TcpExtIPReversePathFilter\s+[1-9]|IPReversePathFilter \d+ -> [1-9]/i,
-    (l) => l.place !== 'guest' || /martian/.test(l.body),
-  );
+  const counters = e.lines.flatMap((line) => {
+    const value = /^TcpExtIPReversePathFilter\s+(\d{1,18})/.exec(line.text)?.[1];
+    return value === undefined || line.place === 'guest' ? [] : [{ line, value: Number(value) }];
+  });
+  const [first, last] = [counters[0], counters.at(-1)];
+  // looked at twice, it must have grown: what it counted before tells of the past
+  const grew = first && last && (counters.length === 1 ? last.value > 0 : last.value > first.value) ? last.line : null;
+  const martian =
+    grew ??
+    p.findAny(
+      /martian source|IPReversePathFilter\W{1,4}[1-9]|IPReversePathFilter \d+ -> [1-9]/i,
+      (l) => l.place !== 'guest' || /martian/.test(l.body),
+    );
   const replies = e.frames.some((f) => (f.what === 'echo-reply' || f.what === 'syn-ack' || f.what === 'rst') && f.from === p.address);
   const notReached = p.reached === null || (p.ping === 'no' && ![...p.ports].some(([, v]) => v.answer === 'ok'));
   if ((martian || (rp.length > 0 && replies && p.ping === 'no')) && notReached) {
@@ -442,7 +467,7 @@ function filters(e: Evidence, p: Picture): Finding[] {
   const toHost = e.probes.find(
     (x) => x.place === 'guest' && x.answer !== 'ok' && x.answer !== 'refused' && x.target !== null && isHosts(x.target),
   );
-  const filter = input ?? inputRule;
+  const filter = input ?? (p.reached ? inputRule : undefined);
   if (filter && toHost)
     findings.push({
       code: 'host.net.input-chain-drop',

@@ -56,7 +56,7 @@ export const rootDisk: Rule = (e, p) => {
 function rootTrouble(e: Evidence, p: Picture): { line: Line; index: number } | null {
   return (
     p.find(
-      /VFS: Cannot open root device|VFS: Unable to mount root|Unable to mount root fs on|^List of all (?:bdev|partitions)|ALERT!\s+\S+ does not exist|Gave up waiting for root|Waiting for root (?:device|file system)|linstock-initrd: FAILED/,
+      /VFS: Cannot open root device|VFS: Unable to mount root|Unable to mount root fs on|^List of all (?:bdev|partitions)|ALERT!\s+\S+ does not exist|Gave up waiting for root|Waiting for root (?:device|file system)|linstock-initrd: FAILED: root device/,
     ) ?? (e.facts.rootProblem ? { line: p.at(e.facts.rootProblem) ?? nothing(e), index: e.facts.rootProblem.line } : null)
   );
 }

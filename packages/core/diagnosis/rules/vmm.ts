@@ -158,7 +158,7 @@ const table: readonly Signature[] = [
   // drives
   {
     code: 'host.disk.image-in-use',
-    says: /Failed to get (?:"?(?:shared )?(?:write|consistent read|resize)"?) lock|Is another process using the image|image .{0,40}(?:is )?(?:already )?(?:in use|locked)|Text file busy/,
+    says: /Failed to get (?:"?(?:shared )?(?:write|consistent read|resize)"?) lock|Is another process using the image|image .{0,40}(?:is )?(?:already )?(?:in use|locked)\b|Text file busy/,
     where: 'vmm',
   },
   {
