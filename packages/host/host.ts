@@ -145,7 +145,8 @@ export class LocalHost implements Host {
     const facts = await this.#consoles.look(boot);
     const doubted = facts.panic === null ? {} : ({ doubted: true } as const);
     // before user space no process is there that could have written it
-    if (facts.panic && !(facts.panic.afterUserspace && (await this.#stillAnswers(vm, boot))))
+    const believed = facts.panic?.afterUserspace === false || (vm.phase === 'autopsy' && vm.fault?.code === 'guest-panicked');
+    if (facts.panic && (believed || !(await this.#stillAnswers(vm, boot))))
       return { is: 'panicked', line: facts.panic.text, process: 'alive', cause: await this.#whyPanicked(vm, boot, facts) };
     if (vm.phase === 'up' || vm.phase === 'asking') return { is: 'alive', guest: 'up', ...doubted };
     if (vmm.name === 'stub') return { is: 'alive', guest: 'up' }; // it has no guest that could answer
@@ -339,10 +340,14 @@ export class LocalHost implements Host {
     const { golden, memoryMiB, vcpus, ports, network } = vm.settings;
     const plan = await readPlan(paths.boot(boot));
     const alive = seen.is === 'alive' || (seen.is === 'panicked' && seen.process === 'alive');
-    const agent: AgentLine =
-      alive && vmm.name !== 'stub'
-        ? await this.#agentOf(vm, boot)
-        : { is: 'absent', why: alive ? 'the stub has no guest' : 'its VMM has ended' };
+    const whyNoAgent = !alive
+      ? 'its VMM has ended'
+      : seen.is === 'panicked'
+        ? 'its kernel has panicked'
+        : vmm.name === 'stub'
+          ? 'the stub has no guest'
+          : null;
+    const agent: AgentLine = whyNoAgent === null ? await this.#agentOf(vm, boot) : { is: 'absent', why: whyNoAgent };
     const sight = await gatherSight({
       vm,
       boot,

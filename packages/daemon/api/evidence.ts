@@ -18,8 +18,10 @@ export type EvidenceParts = Pick<Parts, 'store' | 'build' | 'now'> & { host: Pic
 /** Why the newest boot of a VM, or the one that is named, is as it is. */
 export async function diagnoseVm(parts: EvidenceParts, vm: Vm, signal: AbortSignal, boot?: string): Promise<Diagnosis> {
   const { documents } = await takeEvidence(parts, vm, signal, boot);
+  // what the host has now is no reason for what happened to a boot that is over: its TAP is gone because it is over
+  const over = vm.claim === null || (boot !== undefined && vm.claim.id !== boot);
   // the proof is a conclusion of ours from the same looks: it says what is to be explained, and must not be cited as its reason
-  return diagnose(documents.filter(({ kind }) => kind !== 'proof'));
+  return diagnose(documents.filter(({ kind }) => kind !== 'proof' && !(over && kind === 'host')));
 }
 
 /** One immutable snapshot of a VM's newest boot, or of the one that is named: what the host sees now, what was kept, and what the store knows. */
