@@ -5,6 +5,8 @@ import { buildShow } from './commands/build/show.ts';
 import type { Command } from './command.ts';
 import { bootList } from './commands/boot/list.ts';
 import { bootShow } from './commands/boot/show.ts';
+import { caseList } from './commands/case/list.ts';
+import { caseShow } from './commands/case/show.ts';
 import { completionCommand } from './commands/completion.ts';
 import { diagnose } from './commands/diagnose.ts';
 import { doctor } from './commands/doctor.ts';
@@ -48,6 +50,7 @@ import { vmBundle } from './commands/vm/bundle.ts';
 import { vmConsole } from './commands/vm/console.ts';
 import { vmCreate } from './commands/vm/create.ts';
 import { vmDelete } from './commands/vm/delete.ts';
+import { vmDiagnose } from './commands/vm/diagnose.ts';
 import { vmExec } from './commands/vm/exec.ts';
 import { vmImport } from './commands/vm/import.ts';
 import { vmList } from './commands/vm/list.ts';
@@ -69,6 +72,7 @@ export const commands: readonly Command[] = [
   vmProof,
   vmConsole,
   vmBundle,
+  vmDiagnose,
   vmExec,
   vmStart,
   vmStop,
@@ -78,6 +82,8 @@ export const commands: readonly Command[] = [
   vmDelete,
   bootList,
   bootShow,
+  caseList,
+  caseShow,
   goldenBuild,
   goldenList,
   goldenShow,

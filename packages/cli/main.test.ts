@@ -199,6 +199,64 @@ test('a bundle is written for its owner only, and over nothing', async () => {
   await rm(folder, { recursive: true });
 });
 
+test('a diagnosis of a VM: what the controller found, and exit code 1 unless it is ok', async () => {
+  const because = [{ source: 'console', line: 7, text: 'evil\u001B[2J line', guestControlled: true }];
+  const cause = { code: 'boot.kernel-panic', title: 'It panicked', layer: 'boot', confidence: 'likely', because, disproof: 'no panic' };
+  const none = { phaseReached: null, benign: [], ruledOut: [], missing: [] };
+  const { cli } = await serving({
+    'vm.diagnosis': ({ params }) =>
+      params['id'] === 'well'
+        ? { ...none, outcome: 'ok', causes: [] }
+        : { ...none, outcome: 'failed', causes: [{ ...cause, fix: { text: 'Look there.', command: [] } }] },
+  });
+  const sick = await cli('vm', 'diagnose', 'sick');
+  expect(sick.code).toBe(1);
+  expect(sick.stdout).toMatch(/✗ failed\n\nlikely {2}It panicked\n {2}boot\.kernel-panic\n {2}console:7 .*evil line\n {2}→ Look there\./);
+  const well = await cli('vm', 'diagnose', 'well', '--json');
+  expect(well).toMatchObject({ code: 0 });
+  expect(JSON.parse(well.stdout)).toMatchObject({ outcome: 'ok' });
+});
+
+test('cases: what is wrong now, page after page, and one of them whole', async () => {
+  const diagnosis = { outcome: 'failed', phaseReached: null, causes: [], benign: [], ruledOut: [], missing: [] };
+  const one = {
+    id: 'case_01',
+    code: 'boot.kernel-panic',
+    title: 'It panicked',
+    layer: 'boot',
+    confidence: 'likely',
+    guestWord: true,
+    vm: 'vm_01',
+    vmName: 'web',
+    state: 'open',
+    boots: 2,
+    openedAt: 1_760_000_000_000,
+    seenAt: 1_760_000_000_000,
+    firstBoot: 'boot_01',
+    boot: 'boot_02',
+    closedAt: null,
+    closed: null,
+  };
+  const { server, cli } = await serving({
+    'case.list': ({ query }) =>
+      query['after'] === 'case_01'
+        ? { items: [{ ...one, id: 'case_02', guestWord: false, closed: { why: 'deleted', boot: null }, closedAt: 1 }], next: null }
+        : { items: [one], next: 'case_01' },
+    'case.show': () => ({ ...one, diagnosis }),
+  });
+  const { stdout } = await cli('case', 'list', '--all', '--vm', 'web');
+  expect(stdout).toMatch(/^case_01 +web +open +boot\.kernel-panic +likely, said by the guest +2 +\S+ +It panicked$/m);
+  expect(stdout).toMatch(/^case_02 +web +deleted /m);
+  expect(server.seen.map(({ query }) => query)).toEqual([
+    { state: 'all', vm: 'web' },
+    { state: 'all', vm: 'web', after: 'case_01' },
+  ]);
+  expect(await cli('case', 'list', '--all', '--closed')).toMatchObject({ code: 2 });
+  const shown = await cli('case', 'show', 'case_01');
+  expect(shown.stdout).toMatch(/last seen +2025-10-09 08:53:20Z {2}boot boot_02 {2}\(2 boots\)\nclosed +-\n\n✗ failed/);
+  expect(JSON.parse((await cli('case', 'show', 'case_01', '--json')).stdout)).toEqual({ ...one, diagnosis });
+});
+
 test('lists and proofs look alike everywhere', async () => {
   const { cli } = await serving({
     'vm.list': () => ({
@@ -280,9 +338,11 @@ test('every noun of the API has its command, and no command is there twice', () 
     'vm.wait': 'vm start',
     'host.list': 'host show',
     'event.list': 'events',
+    'metrics.show': 'health',
     'vm.evidence': 'vm bundle',
     'golden.abandon': 'golden delete',
     'build.start': 'golden build',
+    'vm.diagnosis': 'vm diagnose',
   };
   for (const name of Object.keys(routes)) expect(paths).toContain(elsewhere[name] ?? name.replace('.', ' '));
 });
@@ -290,6 +350,8 @@ test('every noun of the API has its command, and no command is there twice', () 
 test('completion knows every command', async () => {
   const { code, stdout } = await here(['completion', 'bash']);
   expect(code).toBe(0);
-  expect(stdout).toContain('vm) words="create import list show proof console bundle exec start stop pause resume verify delete" ;;');
+  expect(stdout).toContain(
+    'vm) words="create import list show proof console bundle diagnose exec start stop pause resume verify delete" ;;',
+  );
   expect(stdout).toContain('"vm console") words="--json --url --state --help --follow --boot --from --raw" ;;');
 });

@@ -1,6 +1,6 @@
 /**
  * Every refusal or failure the product can name. The key is the public code, forever.
- * `say` is one sentence or two: what, why, what to do; `{name}` is filled from the fault's data.
+ * `say` is one sentence or two: what, why, what to do; `{name}` is filled from the fault's data, `{name?}` when it is there.
  * docs/errors.md has a heading per code, and a test compares the two.
  */
 export type Family = 'validation' | 'auth' | 'capacity' | 'conflict' | 'host' | 'guest' | 'image' | 'internal';
@@ -192,7 +192,7 @@ export const faults = {
   'vmm-ended': { http: 500, family: 'guest', retry: 'later', say: 'The VMM ended by itself: {hint}' },
   'vmm-unable': { http: 409, family: 'host', retry: 'after-change', say: '{vmm} cannot {what}: {why}' },
   'vmm-refused': { http: 500, family: 'host', retry: 'after-change', say: 'The VMM would not start: {hint}' },
-  'guest-panicked': { http: 500, family: 'guest', retry: 'after-change', say: 'The guest kernel panicked: {line}' },
+  'guest-panicked': { http: 500, family: 'guest', retry: 'after-change', say: 'The guest kernel panicked: {line}{because?}' },
   'took-too-long': {
     http: 500,
     family: 'guest',
@@ -221,9 +221,11 @@ export function isFaultCode(code: string): code is FaultCode {
   return Object.hasOwn(faults, code);
 }
 
-/** The sentence of a fault, for people. A value that is missing shows as `?`, never as `undefined`. */
+/** The sentence of a fault, for people. A value that is missing shows as `?`, never as `undefined`; one that need not be there, `{name?}`, as nothing. */
 export function sentenceOf(fault: Fault): string {
-  return faults[fault.code].say.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(fault.data[name] ?? '?'));
+  return faults[fault.code].say.replaceAll(/\{(\w+)(\??)\}/g, (_, name: string, may: string) =>
+    String(fault.data[name] ?? (may === '' ? '?' : '')),
+  );
 }
 
 /** The one way to throw a fault; `cause` is private and never leaves the process. */

@@ -9,7 +9,7 @@ export type BootId = Id<'boot'>;
 export type OperationId = Id<'op'>;
 export type HostId = Id<'host'>;
 
-export const idKinds = ['vm', 'boot', 'op', 'net', 'host', 'evt'] as const;
+export const idKinds = ['vm', 'boot', 'op', 'net', 'host', 'evt', 'case'] as const;
 export type IdKind = (typeof idKinds)[number];
 
 /** milliseconds since the epoch, always from the injected clock */

@@ -18,6 +18,7 @@ export * from './boot.ts';
 export * from './operation.ts';
 export * from './build.ts';
 export * from './event.ts';
+export * from './case.ts';
 export * from './doctor.ts';
 export * from './schema.ts';
 export * from './routes.ts';

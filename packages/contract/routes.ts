@@ -1,49 +1,18 @@
 import { z } from 'zod';
 import { bootViewSchema } from './boot.ts';
-import { evidenceBundleSchema } from './diagnosis.ts';
 import { buildOrderSchema, buildViewSchema } from './build.ts';
+import { caseSchema, caseViewSchema } from './case.ts';
+import { diagnosisSchema, evidenceBundleSchema } from './diagnosis.ts';
 import { eventSchema } from './event.ts';
 import type { FaultCode } from './faults.ts';
-import { goldenBuildSchema } from './golden-build.ts';
-import {
-  goldenDeedSchema,
-  goldenDiffSchema,
-  goldenTagSchema,
-  goldenViewSchema,
-  promoteSchema,
-  rollbackSchema,
-  rootfsFindingSchema,
-  verifySchema,
-} from './golden-life.ts';
+import { goldenRoutes } from './golden-routes.ts';
 import { hostViewSchema } from './host.ts';
 import { networkViewSchema } from './network.ts';
 import { operationSchema } from './operation.ts';
 import { proofSchema } from './proof.ts';
+import { byId, found, none, read, type Route } from './route.ts';
 import { goalSchema, vmSpecSchema, vmViewSchema } from './vm.ts';
 
-/**
- * Every route of the public API, once. The server's handlers, the SDK's client, the OpenAPI document and the docs
- * are made from this table; a route without a handler does not compile, neither does the opposite.
- */
-export type Route = {
-  method: 'GET' | 'POST' | 'DELETE';
-  path: `/v1/${string}`;
-  params: z.ZodObject;
-  query: z.ZodObject;
-  body: z.ZodType;
-  reply: z.ZodType;
-  /** what success is; a wish answers 202 when `Prefer: wait` ran out before its goal */
-  status: 200 | 201 | 202;
-  /** `json`: one document; `bytes`: raw text; `events`: server-sent events; `frames`: newline-delimited JSON both ways */
-  shape: 'json' | 'bytes' | 'events' | 'frames';
-  faults: readonly FaultCode[];
-  /** the three sentences a caller needs */
-  doc: { needs: string; onSuccess: string; onFailure: string };
-};
-
-const none = z.strictObject({});
-const byId = z.strictObject({ id: z.string().max(80) });
-const byTag = z.strictObject({ id: z.string().max(80), tag: z.string().max(31) });
 /** `Prefer: wait=SECONDS` asks the server to hold the answer until the goal is reached or cannot be reached any more. */
 const waiting = z.strictObject({ until: goalSchema.optional() });
 const vmReply = z.object({
@@ -65,8 +34,6 @@ const action = {
 } as const satisfies Partial<Route>;
 const onWish =
   'The wish is recorded and the operation that follows it is named; with `Prefer: wait` the answer comes when the goal is reached.';
-const read = { method: 'GET', body: none, status: 200, shape: 'json' } as const satisfies Partial<Route>;
-const found: readonly FaultCode[] = ['not-found', 'name-ambiguous'];
 
 const healthSchema = z.object({
   version: z.string(),
@@ -79,6 +46,7 @@ const healthSchema = z.object({
   onDisk: z.string(),
   current: z.boolean().meta({ description: 'false when the process is older than the code on disk: restart it' }),
   vms: z.int(),
+  cases: z.record(z.string(), z.int()).meta({ description: 'how many cases are open, by code' }),
 });
 export type Health = z.infer<typeof healthSchema>;
 
@@ -96,6 +64,10 @@ export const execFrameSchema = z.union([
 ]);
 export type ExecFrame = z.infer<typeof execFrameSchema>;
 
+/**
+ * Every route of the public API, once. The server's handlers, the SDK's client, the OpenAPI document and the docs
+ * are made from this table; a route without a handler does not compile, neither does the opposite.
+ */
 export const routes = {
   'health.show': {
     ...read,
@@ -206,6 +178,20 @@ export const routes = {
       onFailure: 'Only an unknown VM fails.',
     },
   },
+  'vm.diagnosis': {
+    ...read,
+    path: '/v1/vms/:id/diagnosis',
+    params: byId,
+    query: none,
+    reply: diagnosisSchema,
+    faults: found,
+    doc: {
+      needs: 'A VM; it may run, have failed or be stopped.',
+      onSuccess:
+        'The likely causes of what is wrong with its newest boot, each with the lines that show it and what to do, by evidence that is taken now.',
+      onFailure: 'Only an unknown VM fails; evidence that does not tell is the outcome `unknown`, with what to look at next.',
+    },
+  },
   'vm.start': {
     ...action,
     faults: [...action.faults, 'network-full'],
@@ -302,158 +288,52 @@ export const routes = {
       onFailure: 'Only an unknown boot fails.',
     },
   },
-  'golden.list': {
+  'case.list': {
     ...read,
-    path: '/v1/goldens',
+    path: '/v1/cases',
     params: none,
-    query: none,
-    reply: z.object({ items: z.array(goldenViewSchema), tags: z.array(goldenTagSchema), builds: z.array(goldenBuildSchema) }),
-    faults: [],
+    query: z.strictObject({
+      state: z.enum(['open', 'closed', 'all']).default('open'),
+      vm: z.string().max(80).optional(),
+      after: z.string().max(80).optional(),
+      limit: z.coerce.number().int().min(1).max(500).default(100),
+    }),
+    reply: z.object({ items: z.array(caseViewSchema), next: z.string().nullable() }),
+    faults: found,
     doc: {
       needs: 'Nothing.',
-      onSuccess:
-        'Every golden image version on this host, what is known of it, and where the tags are; versions that are being built, or could not be, under `builds`.',
+      onSuccess: 'What is wrong with VMs, oldest first; `next` continues the list.',
+      onFailure: 'An unknown VM is not found.',
+    },
+  },
+  'case.show': {
+    ...read,
+    path: '/v1/cases/:id',
+    params: byId,
+    query: none,
+    reply: caseSchema,
+    faults: ['not-found'],
+    doc: {
+      needs: 'A case id.',
+      onSuccess: 'The case with the whole diagnosis of the newest boot that shows it.',
+      onFailure: 'A case that was closed more than a week ago is not found.',
+    },
+  },
+  'metrics.show': {
+    ...read,
+    path: '/metrics',
+    params: none,
+    query: none,
+    reply: z.string(),
+    shape: 'bytes',
+    faults: [],
+    doc: {
+      needs: 'Nothing; the token like every call.',
+      onSuccess: "Open cases by code, VMs by state and boots by outcome, in Prometheus' text format.",
       onFailure: 'Does not fail.',
     },
   },
-  'golden.show': {
-    ...read,
-    path: '/v1/goldens/:id',
-    params: byId,
-    query: none,
-    reply: goldenViewSchema,
-    faults: ['golden-unknown', 'golden-tag-unknown'],
-    doc: {
-      needs: '`name`, `name@version` or `name:tag`.',
-      onSuccess: 'The manifest and what is known of it; with `Prefer: wait` the answer comes when it is not being verified any more.',
-      onFailure: 'Lists what there is.',
-    },
-  },
-  'golden.verify': {
-    method: 'POST',
-    path: '/v1/goldens/:id/actions/verify',
-    params: byId,
-    query: none,
-    body: verifySchema,
-    reply: goldenViewSchema,
-    status: 202,
-    shape: 'json',
-    faults: [
-      'golden-unknown',
-      'golden-tag-unknown',
-      'golden-faulty',
-      'network-unknown',
-      'network-full',
-      'vmm-unable',
-      'guest-too-small',
-      'idempotency-key-reused',
-    ],
-    doc: {
-      needs: '`name@version`; the newest of `name` when no version is named.',
-      onSuccess:
-        'A throw-away VM of it boots; whether each of its conditions is proved makes the version active or failed, and its boot is kept as the evidence.',
-      onFailure: 'A version that is being verified already is answered as it stands.',
-    },
-  },
-  'golden.lint': {
-    ...read,
-    path: '/v1/goldens/:id/lint',
-    params: byId,
-    query: none,
-    reply: z.object({ golden: z.string(), findings: z.array(rootfsFindingSchema) }),
-    faults: ['golden-unknown', 'golden-tag-unknown', 'artifact-corrupt', 'image-refused'],
-    doc: {
-      needs: '`name`, `name@version` or `name:tag`.',
-      onSuccess: 'What a static look at its root file system finds, with its own kernel, boot arguments and promised ports; errors first.',
-      onFailure: 'An image that cannot be read is named.',
-    },
-  },
-  'golden.promote': {
-    method: 'POST',
-    path: '/v1/goldens/:id/tags/:tag',
-    params: byTag,
-    query: none,
-    body: promoteSchema,
-    reply: goldenTagSchema,
-    status: 200,
-    shape: 'json',
-    faults: ['golden-unknown', 'golden-tag-moved', 'golden-not-proved', 'idempotency-key-reused'],
-    doc: {
-      needs: 'An active version, or a reason why one that is not may be promoted.',
-      onSuccess: 'The tag is at that version; what happened, by whom and on which evidence, is in its history.',
-      onFailure: 'With `ifRevision` a tag that was moved meanwhile is not moved.',
-    },
-  },
-  'golden.rollback': {
-    method: 'POST',
-    path: '/v1/goldens/:id/tags/:tag/actions/rollback',
-    params: byTag,
-    query: none,
-    body: rollbackSchema,
-    reply: goldenTagSchema,
-    status: 200,
-    shape: 'json',
-    faults: ['golden-unknown', 'golden-tag-unknown', 'golden-tag-moved', 'idempotency-key-reused'],
-    doc: {
-      needs: 'A tag that was at another version before.',
-      onSuccess: 'The tag is where it was before its last move; VMs that run are not touched.',
-      onFailure: 'A tag that never moved stays.',
-    },
-  },
-  'golden.delete': {
-    method: 'DELETE',
-    path: '/v1/goldens/:id',
-    params: byId,
-    query: none,
-    body: none,
-    reply: goldenViewSchema,
-    status: 202,
-    shape: 'json',
-    faults: ['golden-unknown', 'golden-in-use', 'idempotency-key-reused'],
-    doc: {
-      needs: '`name@version` of which there is no VM, at which no tag is, and which is not being verified.',
-      onSuccess: 'It cannot be used any more, and its files go; those that other versions share stay. Its number is never given again.',
-      onFailure: 'What uses it is named.',
-    },
-  },
-  'golden.abandon': {
-    method: 'DELETE',
-    path: '/v1/goldens/:id/build',
-    params: byId,
-    query: none,
-    body: none,
-    reply: goldenBuildSchema,
-    status: 200,
-    shape: 'json',
-    faults: ['not-found', 'golden-building'],
-    doc: {
-      needs: '`name@version` whose build failed or was interrupted.',
-      onSuccess: 'The record of the build goes; what it was is answered.',
-      onFailure: 'One that is being built is ended first.',
-    },
-  },
-  'golden.history': {
-    ...read,
-    path: '/v1/goldens/:id/history',
-    params: byId,
-    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
-    reply: z.object({ items: z.array(goldenDeedSchema) }),
-    faults: ['golden-unknown'],
-    doc: { needs: 'A name.', onSuccess: 'Who did what, when, on which evidence; newest first.', onFailure: 'Lists what there is.' },
-  },
-  'golden.diff': {
-    ...read,
-    path: '/v1/goldens/:id/diff/:other',
-    params: z.strictObject({ id: z.string().max(100), other: z.string().max(100) }),
-    query: none,
-    reply: goldenDiffSchema,
-    faults: ['golden-unknown', 'golden-tag-unknown'],
-    doc: {
-      needs: 'Two versions.',
-      onSuccess: 'What changed from the first to the second; equal parts are left out.',
-      onFailure: 'Lists what there is.',
-    },
-  },
+  ...goldenRoutes,
   'network.list': {
     ...read,
     path: '/v1/networks',
@@ -568,6 +448,7 @@ export const routes = {
   },
 } as const satisfies Record<string, Route>;
 
+export type { Route } from './route.ts';
 export type Routes = typeof routes;
 export type RouteName = keyof Routes;
 /** What a caller gives. Query and body with defaults may be left out. */

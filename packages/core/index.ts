@@ -1,4 +1,6 @@
 export * from './vm.ts';
+export * from './panic.ts';
+export * from './cases.ts';
 export * from './golden.ts';
 export { diffGoldens } from './golden-diff.ts';
 export * from './wiring.ts';

@@ -3,6 +3,8 @@ import type {
   BootView,
   BuildResult,
   BuildView,
+  Case,
+  CaseView,
   Fault,
   GoldenDeed,
   GoldenState,
@@ -18,6 +20,7 @@ import type {
   OperationId,
   VmId,
 } from '@linstock/contract';
+import type { BootNews, CaseChange } from './cases.ts';
 import type { GoldenRecord } from './golden.ts';
 import type { Change, Seen, Step, StepOutcome, Vm, Wish } from './vm.ts';
 
@@ -108,7 +111,8 @@ export interface Store {
   wake(vm: VmId | 'all', now: Instant): Promise<void>;
   /**
    * Forgets boots that started and ended before then, but for the newest of a VM that is still there; and VMs gone before
-   * then of which no boot is left, with their operations and history; and builds that ended before then.
+   * then of which no boot is left, with their operations and history; and builds that ended, and cases that
+   * were closed, before then.
    */
   forget(before: Instant): Promise<void>;
   /** The earliest moment at which something will be due; null when nothing sleeps with a time. */
@@ -147,6 +151,15 @@ export interface Reader {
   goldenTags(): Promise<readonly GoldenTag[]>;
   /** Newest first. */
   goldenDeeds(golden: string, limit: number): Promise<readonly GoldenDeed[]>;
+  /** Without their diagnoses: oldest first, paged by `after`. */
+  cases(where?: { state?: 'open' | 'closed'; vm?: VmId; after?: string; limit?: number }): Promise<readonly CaseView[]>;
+  case(id: string): Promise<Case | undefined>;
+  /** How many are open, by code. */
+  openCases(): Promise<Readonly<Record<string, number>>>;
+  /** How many boots are kept, by why they ended; `under-way` for those that did not. */
+  bootEnds(): Promise<Readonly<Record<string, number>>>;
+  /** Boots of which something was learned that the cases have not heard of; oldest first. */
+  bootNews(limit: number): Promise<readonly BootNews[]>;
   events(where: { after: number; limit: number; subject?: string }): Promise<readonly LinstockEvent[]>;
   /** `newest` is the last number given (0: none yet), `oldest` the first that is still there (newest + 1: none). */
   eventBounds(): Promise<{ oldest: number; newest: number }>;
@@ -175,6 +188,12 @@ export interface Tx extends Reader {
   keepGolden(record: GoldenRecord, deed: GoldenDeed): Promise<void>;
   /** Moves a tag, or makes it. `golden-tag-moved` when it is not at `ifRevision` any more (0: it must not be there). */
   moveTag(move: { golden: string; tag: string; ifRevision: number | undefined }, deed: GoldenDeed): Promise<GoldenTag>;
+  /** Writes a case that was opened, seen again or closed. */
+  keepCase(change: CaseChange, now: Instant): Promise<void>;
+  /** Closes every open case of a VM, because this boot of it was proved. */
+  closeCases(vm: VmId, boot: string, now: Instant): Promise<void>;
+  /** The cases have heard of it. */
+  tellNews(news: BootNews): Promise<void>;
   keepHostFacts(id: HostId, facts: HostFacts): Promise<void>;
   /** Keeps it for a day from now. */
   keepAnswer(scope: string, answer: { bodyHash: string; status: number; body: unknown }, now: Instant): Promise<void>;

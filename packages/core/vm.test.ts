@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Fault, Proof } from '@linstock/contract';
+import { sentenceOf, type Fault, type Proof } from '@linstock/contract';
 import { aVm, aClaim } from '@linstock/testkit';
 import { allowedIn, decideVm, limits, reachOf, stateOf, type Decision, type Phase, type Seen, type Vm, type Wish } from './vm.ts';
 
@@ -102,6 +102,29 @@ describe('decideVm', () => {
   ];
   it.each(table)('%s, wish %s, sees %j: %s', (phase, wish, sight, decision, more = {}) => {
     expect(word(decideVm(at(phase, { wish, ...more }), sight, now))).toBe(decision);
+  });
+
+  it('a panic has its cause in the fault, and says when it is only the word of the guest', () => {
+    const cause = { code: 'boot.init-not-found', title: 'There is no such init', consoleLine: 212, guestWord: false };
+    const faultOf = (more: object): unknown => {
+      const decision = decideVm(at('booting'), seen({ is: 'panicked', line: 'Kernel panic', process: 'alive', ...more }), now);
+      return decision.do === 'record' ? decision.change.fault : decision;
+    };
+    const fault = faultOf({ cause }) as Fault;
+    expect(fault.data).toMatchObject({ line: 'Kernel panic', cause: cause.code, title: cause.title, consoleLine: 212 });
+    expect(sentenceOf(fault)).toBe(
+      'The guest kernel panicked: Kernel panic; the cause: There is no such init (boot.init-not-found, console line 212)',
+    );
+    expect(sentenceOf(faultOf({ cause: { ...cause, consoleLine: null, guestWord: true } }) as Fault)).toContain(
+      '(boot.init-not-found; any process of the guest can write that line)',
+    );
+    expect(faultOf({ cause: null })).toEqual({ code: 'guest-panicked', data: { line: 'Kernel panic' } });
+    expect(sentenceOf({ code: 'guest-panicked', data: { line: 'x' } })).toBe('The guest kernel panicked: x');
+    expect(reachOf(at('idle', { wish: 'running', fault }), 'running')).toMatchObject({ is: 'unreachable', fault });
+  });
+
+  it('a panic that nobody believed is looked at again and again', () => {
+    expect(decideVm(at('up'), seen({ is: 'alive', guest: 'up', doubted: true }), now)).toMatchObject({ do: 'wait' });
   });
 
   it('takes the way down without a fault when the host rebooted, whatever it sees', () => {

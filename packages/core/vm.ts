@@ -100,14 +100,25 @@ export type Vm = {
   version: number;
 };
 
+/** Why a kernel panicked, by its console. */
+export type PanicCause = {
+  code: string;
+  title: string;
+  /** where the console shows it */
+  consoleLine: number | null;
+  /** any process of the guest may have written every line of it: the guest's word, and no more */
+  guestWord: boolean;
+};
+
 /** What is really there, by the last look. Absence is a value, not an error. */
 export type Seen = {
   hostBoot: HostBoot;
   vmm:
     | { is: 'absent' }
-    | { is: 'alive'; guest: 'unknown' | 'up' | 'paused' }
+    /** `doubted`: a line of its console says that its kernel panicked, and its agent goes on answering */
+    | { is: 'alive'; guest: 'unknown' | 'up' | 'paused'; doubted?: true }
     /** its kernel has panicked, whether or not the process is still there; `line` is the console's */
-    | { is: 'panicked'; line: string; process: 'alive' | 'ended' }
+    | { is: 'panicked'; line: string; process: 'alive' | 'ended'; cause?: PanicCause | null }
     | { is: 'ended'; hint: string; refused?: boolean };
   /** the conditions of the present boot, looked at only in the phases that need them */
   proof: Proof | null;
@@ -146,6 +157,8 @@ export const limits = {
   refuted: 5_000,
   asking: 20_000,
 } as const;
+/** How often a guest is looked at whose console says that it panicked and whose agent answers, `ms`: a true panic after a forged one tells nothing new. */
+const doubtedMs = 5_000;
 
 const down: Change = { phase: 'killing', deadlineInMs: null };
 const downBecause = (fault: Fault): Change => ({ phase: 'autopsy', deadlineInMs: null, fault });
@@ -204,7 +217,7 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
       return { do: 'perform', step: 'launch', then: { phase: 'booting', deadlineInMs: limits.booting } };
     case 'booting':
       if (!wantsRun(vm)) return { do: 'record', change: down };
-      if (seen.vmm.is === 'panicked') return { do: 'record', change: downBecause(panicked(seen.vmm.line)) };
+      if (seen.vmm.is === 'panicked') return { do: 'record', change: downBecause(panicked(seen.vmm)) };
       if (seen.vmm.is === 'ended' || seen.vmm.is === 'absent') return { do: 'record', change: downBecause(early(seen.vmm)) };
       if (seen.vmm.guest !== 'unknown') return { do: 'record', change: { phase: 'proving', deadlineInMs: limits.proving } };
       // only now the clock: a guest that came up, panicked or died while nobody looked is what it is, not late
@@ -230,6 +243,7 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
       if (vm.wish === 'running' && paused) return { do: 'perform', step: 'resume', then: { paused: false } };
       if (vm.paused !== paused) return { do: 'record', change: { paused } };
       if (vm.reprove && !paused) return { do: 'record', change: { phase: 'proving', deadlineInMs: limits.proving } };
+      if (seen.vmm.is === 'alive' && seen.vmm.doubted) return { do: 'wait', forMs: doubtedMs, why: 'its console says that it panicked' };
       return { do: 'rest' };
     }
     case 'asking':
@@ -257,7 +271,7 @@ export function decideVm(vm: Vm, seen: Seen, now: Instant): Decision {
 function lost(vm: Vm, seen: Seen): Decision | null {
   if (seen.vmm.is === 'alive') return null;
   if (!wantsRun(vm)) return { do: 'record', change: down };
-  if (seen.vmm.is === 'panicked') return { do: 'record', change: downBecause(panicked(seen.vmm.line)) };
+  if (seen.vmm.is === 'panicked') return { do: 'record', change: downBecause(panicked(seen.vmm)) };
   return { do: 'record', change: downBecause({ code: 'vmm-ended', data: { hint: hintOf(seen.vmm) } }) };
 }
 
@@ -267,7 +281,15 @@ const early = (vmm: Dead): Fault => ({
   code: vmm.is === 'ended' && vmm.refused ? 'vmm-refused' : 'vmm-exited-early',
   data: { hint: hintOf(vmm) },
 });
-const panicked = (line: string): Fault => ({ code: 'guest-panicked', data: { line } });
+
+/** That it panicked was seen: its VMM ended, or its agent stopped answering. Why is told by its console, and by whose word. */
+function panicked({ line, cause }: Extract<Seen['vmm'], { is: 'panicked' }>): Fault {
+  if (!cause) return { code: 'guest-panicked', data: { line } };
+  const { code, title, consoleLine, guestWord } = cause;
+  const where = consoleLine === null ? '' : `, console line ${consoleLine}`;
+  const because = `; the cause: ${title} (${code}${where}${guestWord ? '; any process of the guest can write that line' : ''})`;
+  return { code: 'guest-panicked', data: { line, because, cause: code, title, ...(consoleLine === null ? {} : { consoleLine }) } };
+}
 
 function giveUp(vm: Vm, seen: Seen): Change {
   const furthest = seen.proof?.furthest ?? 'none';
@@ -331,7 +353,8 @@ export const allowedIn: Record<VmState, readonly VmAction[]> = {
   deleted: [],
 };
 
-export type GoalReach = { is: 'reached' } | { is: 'not-yet' } | { is: 'unreachable'; why: string };
+/** `fault`: what the VM failed with, when that is why. */
+export type GoalReach = { is: 'reached' } | { is: 'not-yet' } | { is: 'unreachable'; why: string; fault?: Fault };
 
 /** What waiting for a goal comes to, by what is known now: callers fail fast instead of waiting for what cannot come. */
 export function reachOf(vm: Vm, goal: Goal): GoalReach {
@@ -373,7 +396,7 @@ function pausedInstead(vm: Vm): GoalReach | null {
 /** Nothing on the way up can follow from here. */
 function beyond(vm: Vm, state: VmState): GoalReach | null {
   // a fault on the way down is final as well: waiting for `failed` would only hide the reason
-  if (vm.fault) return { is: 'unreachable', why: sentenceOf(vm.fault) };
+  if (vm.fault) return { is: 'unreachable', why: sentenceOf(vm.fault), fault: vm.fault };
   if (!wantsRun(vm)) return { is: 'unreachable', why: `it is ${state}, and somebody asked for it to be ${vm.wish}` };
   return null;
 }

@@ -7,7 +7,9 @@ import { handlersOf } from './api/handlers.ts';
 import type { Parts } from './api/parts.ts';
 import { BuildKeeper } from './build-keeper.ts';
 import { buildIn } from './builds.ts';
+import { diagnoseVm } from './api/evidence.ts';
 import { SourceDigest, readCommit, readVersion } from './build-info.ts';
+import { CaseKeeper } from './case-keeper.ts';
 import { clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { ensureDefaultNetwork } from './default-network.ts';
@@ -138,6 +140,15 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       sleep: clock.sleep,
       failed: (error, build) => log.error({ error, build }, 'a build went wrong in a way that nobody foresaw, or could not be recorded'),
     });
+    const caseKeeper = new CaseKeeper({
+      store,
+      ids,
+      now: clock.now,
+      sleep: clock.sleep,
+      diagnose: (vm, boot, signal) => diagnoseVm(parts, vm, signal, boot),
+      stumbled: (boot, error) => log.error({ boot, err: error }, 'a boot could not be diagnosed; it is tried again'),
+      failed: (error) => log.error({ fault: stumbleOf(error, 'keep the cases') }, 'the cases could not be kept; they are looked at again'), // throws what is a bug
+    });
     const reclaim = new Reclaim({ store, host, mark, now: clock.now });
     return {
       handlers: handlersOf(parts),
@@ -155,6 +166,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
           follow(host, store, both),
           goldenKeeper.run(both),
           buildKeeper.run(both),
+          caseKeeper.run(both),
           everyMinute(reclaim, networks, network, both, log),
           ...(networks && config.spares > 0 ? [spares.run(both)] : []),
         ];

@@ -22,10 +22,13 @@ import {
   wiringOf,
   type Asked,
   type BootDetails,
+  requestedPage,
   type BootRecord,
+  type ConsoleFacts,
   type ExecOrder,
   type Host,
   type Marked,
+  type PanicCause,
   type Seen,
   type Step,
   type StepOutcome,
@@ -39,6 +42,7 @@ import { BootGate } from './boot-gate.ts';
 import { ConsoleWatch } from './console-watch.ts';
 import { collectEvidence } from './diagnosis/collect.ts';
 import { gatherSight } from './evidence.ts';
+import { whyPanicked } from './why-panicked.ts';
 import { readPlan, writePlan } from './plan-file.ts';
 import { HintQueue } from './hint-queue.ts';
 import { ensureDisk } from './images/disk.ts';
@@ -73,6 +77,8 @@ export type LocalHostParts = {
 const unplanned: LaunchPlan['commandLine'] = { given: [], addedForVmm: [], appendedByVmm: [] };
 /** How long a stop waits for the line to the agent, `ms`: a guest that is up answers a handshake within a tenth of it. */
 const lineMs = 3_000;
+/** The same of a guest whose console says that it panicked before it ever answered. */
+const bootingLineMs = 1_000;
 /** Fences outlive their VM, since that is when an overtaken worker does harm; the oldest are forgotten. */
 const mostFences = 10_000;
 
@@ -131,14 +137,17 @@ export class LocalHost implements Host {
     if (sight.is === 'absent') return sight;
     if (sight.is === 'ended') {
       const facts = await this.#consoles.close(boot);
-      if (facts.panic) return { is: 'panicked', line: facts.panic.text, process: 'ended' };
+      if (facts.panic) return { is: 'panicked', line: facts.panic.text, process: 'ended', cause: await this.#whyPanicked(vm, boot, facts) };
       const byItself = facts.shutdown ? `; the guest's last word was: ${facts.shutdown.text}` : '';
       return { is: 'ended', hint: `${sight.hint}${byItself}`, refused: sight.refused };
     }
     if (sight.paused) return { is: 'alive', guest: 'paused' }; // before its console: whoever stands still answers nobody
     const facts = await this.#consoles.look(boot);
-    if (facts.panic && !(await this.#stillAnswers(vm, boot))) return { is: 'panicked', line: facts.panic.text, process: 'alive' };
-    if (vm.phase === 'up' || vm.phase === 'asking') return { is: 'alive', guest: 'up' };
+    const doubted = facts.panic === null ? {} : ({ doubted: true } as const);
+    // before user space no process is there that could have written it
+    if (facts.panic && !(facts.panic.afterUserspace && (await this.#stillAnswers(vm, boot))))
+      return { is: 'panicked', line: facts.panic.text, process: 'alive', cause: await this.#whyPanicked(vm, boot, facts) };
+    if (vm.phase === 'up' || vm.phase === 'asking') return { is: 'alive', guest: 'up', ...doubted };
     if (vmm.name === 'stub') return { is: 'alive', guest: 'up' }; // it has no guest that could answer
     const answered = vm.settings.golden.agent
       ? (await this.#agentOf(vm, boot)).is === 'open'
@@ -163,9 +172,19 @@ export class LocalHost implements Host {
 
   /** Any process in a guest can print a panic. One whose agent goes on answering has not panicked. */
   async #stillAnswers(vm: Vm, boot: BootId): Promise<boolean> {
-    // a controller that has just started has no line yet, and that is no sign of a panic
-    const agent = await this.#agents.wait(boot, this.#agentTarget(vm, boot), AbortSignal.timeout(lineMs));
+    if (!vm.settings.golden.agent) return false;
+    // A controller that has just started has no line yet, and that is no sign of a panic. A guest on its way up never had one: it ends only its own boot.
+    const forMs = vm.phase === 'booting' ? bootingLineMs : lineMs;
+    const agent = await this.#agents.wait(boot, this.#agentTarget(vm, boot), AbortSignal.timeout(forMs));
     return agent.is === 'open' && (await agent.channel.request('ping', {}, { deadlineMs: 1_000 })).is === 'ok';
+  }
+
+  /** Where it decides something: on the way down nobody asks any more. */
+  async #whyPanicked(vm: Vm, boot: BootId, facts: ConsoleFacts): Promise<PanicCause | null> {
+    if (!['booting', 'proving', 'up'].includes(vm.phase)) return null;
+    const plan = await readPlan(this.#p.paths.boot(boot));
+    const requested = requestedPage({ vm, boot, mark: this.mark, wiring: this.wiring(vm), plan });
+    return whyPanicked(this.#consoles.keeperOf(boot), facts, requested);
   }
 
   async perform(step: Step, vm: Vm, ticket: Ticket): Promise<StepOutcome> {

@@ -11,6 +11,8 @@ import type {
   BootView,
   BuildView,
   GoldenBuild,
+  Case,
+  CaseView,
   GoldenDeed,
   GoldenDiff,
   GoldenTag,
@@ -38,6 +40,7 @@ export type ConnectOptions = ({ url: string; unixSocket?: undefined } | { url?: 
 };
 
 type Signal = { signal?: AbortSignal };
+export type CaseListOptions = Signal & { state?: 'open' | 'closed' | 'all'; vm?: string; pageSize?: number };
 
 /** One answer is held so long at most; then it is asked again. */
 const longestHeldSeconds = 30;
@@ -71,6 +74,11 @@ export class Linstock {
     list: async (query: Input<'boot.list'>['query'] = {}, options: Signal = {}): Promise<BootView[]> =>
       (await this.#calls.json('boot.list', { query }, options)).items,
     show: (id: string, options: Signal = {}): Promise<BootView> => this.#calls.json('boot.show', { params: { id } }, options),
+  };
+  readonly cases = {
+    /** What is wrong with VMs now, or was, page after page. */
+    list: (options: CaseListOptions = {}): AsyncGenerator<CaseView> => this.#cases(options),
+    show: (id: string, options: Signal = {}): Promise<Case> => this.#calls.json('case.show', { params: { id } }, options),
   };
   readonly goldens = {
     list: async (options: Signal = {}): Promise<GoldenView[]> => (await this.#calls.json('golden.list', {}, options)).items,
@@ -125,6 +133,18 @@ export class Linstock {
   readonly operations = {
     show: (id: string, options: Signal = {}): Promise<Operation> => this.#calls.json('operation.show', { params: { id } }, options),
   };
+
+  async *#cases({ state, vm, pageSize, ...options }: CaseListOptions): AsyncGenerator<CaseView> {
+    const asked = { ...(state && { state }), ...(vm === undefined ? {} : { vm }), ...(pageSize === undefined ? {} : { limit: pageSize }) };
+    let after: string | undefined;
+    do {
+      const query: Input<'case.list'>['query'] = { ...asked, ...(after === undefined ? {} : { after }) };
+      const page: Reply<'case.list'> = await this.#calls.json('case.list', { query }, options);
+      yield* page.items;
+      if (page.next === after) return; // the same cursor again would never end
+      after = page.next ?? undefined;
+    } while (after !== undefined);
+  }
 
   /** Lets the connections go; calls under way fail. */
   close(): Promise<void> {

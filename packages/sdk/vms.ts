@@ -1,4 +1,4 @@
-import type { BootView, EvidenceBundle, Goal, Operation, Reply, VmSpecInput, VmView } from '@linstock/contract';
+import type { BootView, Diagnosis, EvidenceBundle, Goal, Operation, Reply, VmSpecInput, VmView } from '@linstock/contract';
 import type { BackOff } from './back-off.ts';
 import { signalOf, type CallOptions, type Calls } from './calls.ts';
 import { Exec } from './exec.ts';
@@ -73,6 +73,11 @@ export class Vms {
   /** Everything that can be told of its newest boot, as one document that another person can open. */
   evidence(vm: string, options: { signal?: AbortSignal } = {}): Promise<EvidenceBundle> {
     return this.#calls.json('vm.evidence', { params: { id: vm } }, options);
+  }
+
+  /** Why its newest boot is as it is, by evidence that is taken now. */
+  diagnosis(vm: string, options: { signal?: AbortSignal } = {}): Promise<Diagnosis> {
+    return this.#calls.json('vm.diagnosis', { params: { id: vm } }, options);
   }
 
   /** The newest boot of a VM; null before its first. */

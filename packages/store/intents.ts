@@ -11,8 +11,19 @@ import {
   type OperationId,
   type VmId,
 } from '@linstock/contract';
-import { stateOf, type BuildEnd, type BuildProgress, type GoldenRecord, type Tx, type Vm, type Wish } from '@linstock/core';
+import {
+  stateOf,
+  type BootNews,
+  type BuildEnd,
+  type BuildProgress,
+  type CaseChange,
+  type GoldenRecord,
+  type Tx,
+  type Vm,
+  type Wish,
+} from '@linstock/core';
 import { addBuild, cancelBuild, endBuild, keepBuild } from './builds.ts';
+import { closeCases, keepCase } from './cases.ts';
 import { endOperation } from './operations.ts';
 import { SqlReader } from './reader.ts';
 import { goldenDeedRow, goldenTagOf, networkRow, operationRow, toJson, vmMade, vmMoved } from './rows.ts';
@@ -175,6 +186,18 @@ export class SqlTx extends SqlReader implements Tx {
       .execute();
     const { at, what, ...more } = deed;
     journal.emit(`golden.${what}`, `${golden}@${deed.version}`, more, at);
+  }
+
+  async keepCase(change: CaseChange, now: Instant): Promise<void> {
+    await keepCase(this.#scope, change, now);
+  }
+
+  async closeCases(vm: VmId, boot: string, now: Instant): Promise<void> {
+    await closeCases(this.#scope, vm, { why: 'verified', boot }, now);
+  }
+
+  async tellNews({ boot, news }: BootNews): Promise<void> {
+    await this.#scope.db.updateTable('boots').set({ news_told: news }).where('id', '=', boot).where('news_told', '<', news).execute();
   }
 
   async keepHostFacts(id: HostId, facts: HostFacts): Promise<void> {

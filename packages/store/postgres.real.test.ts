@@ -4,6 +4,7 @@ import { anOperation, aVm, testIds } from '@linstock/testkit';
 import { startPostgres } from '@linstock/testkit/postgres';
 import { testStore } from '@linstock/testkit/store-suite';
 import { openStore } from './index.ts';
+import { knownSchema } from './migrations/migrations.ts';
 
 const postgres = await startPostgres();
 
@@ -23,7 +24,7 @@ if ('skipped' in postgres) {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     await client.query(`update meta set value = 99 where name = 'schema'`);
-    await expect(openStore(options)).rejects.toMatchObject({ fault: { code: 'database-newer', data: { found: 99, known: 2 } } });
+    await expect(openStore(options)).rejects.toMatchObject({ fault: { code: 'database-newer', data: { found: 99, known: knownSchema } } });
     expect((await client.query(`select value from meta where name = 'schema'`)).rows).toEqual([{ value: '99' }]);
     await client.end();
     await drop();

@@ -1,6 +1,8 @@
 import type {
   BootId,
   BuildView,
+  Case,
+  CaseView,
   GoldenDeed,
   GoldenState,
   GoldenTag,
@@ -12,10 +14,13 @@ import type {
   Operation,
   VmId,
 } from '@linstock/contract';
-import type { BootRecord, GoldenRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
 import { buildsWhere } from './builds.ts';
+import type { BootNews, BootRecord, GoldenRecord, HistoryEntry, Reader, Vm } from '@linstock/core';
 import {
   bootOf,
+  caseColumns,
+  caseOf,
+  caseViewOf,
   eventOf,
   fromJson,
   goldenDeedOf,
@@ -182,6 +187,56 @@ export class SqlReader implements Reader {
       .limit(limit)
       .execute();
     return rows.map(goldenDeedOf);
+  }
+
+  async cases(where: { state?: 'open' | 'closed'; vm?: VmId; after?: string; limit?: number } = {}): Promise<readonly CaseView[]> {
+    const { state, vm, after, limit } = where;
+    let query = this.#scope.db.selectFrom('cases').select(caseColumns);
+    if (state !== undefined) query = query.where('closed_at', state === 'open' ? 'is' : 'is not', null);
+    if (vm !== undefined) query = query.where('vm', '=', vm);
+    if (after !== undefined) query = query.where('id', '>', after);
+    const rows = await query
+      .orderBy('id')
+      .limit(limit ?? mostRows)
+      .execute();
+    return rows.map(caseViewOf);
+  }
+
+  async case(id: string): Promise<Case | undefined> {
+    const row = await this.#scope.db.selectFrom('cases').selectAll().where('id', '=', id).executeTakeFirst();
+    return row && caseOf(row);
+  }
+
+  async openCases(): Promise<Readonly<Record<string, number>>> {
+    const rows = await this.#scope.db
+      .selectFrom('cases')
+      .select((e) => ['code', e.fn.countAll<number | string>().as('n')])
+      .where('closed_at', 'is', null)
+      .groupBy('code')
+      .orderBy('code')
+      .execute();
+    return Object.fromEntries(rows.map(({ code, n }) => [code, Number(n)]));
+  }
+
+  async bootEnds(): Promise<Readonly<Record<string, number>>> {
+    const rows = await this.#scope.db
+      .selectFrom('boots')
+      .select((e) => ['end_reason', e.fn.countAll<number | string>().as('n')])
+      .groupBy('end_reason')
+      .orderBy('end_reason')
+      .execute();
+    return Object.fromEntries(rows.map(({ end_reason: reason, n }) => [reason ?? 'under-way', Number(n)]));
+  }
+
+  async bootNews(limit: number): Promise<readonly BootNews[]> {
+    const rows = await this.#scope.db
+      .selectFrom('boots')
+      .select(['id', 'news'])
+      .whereRef('news', '>', 'news_told')
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => ({ boot: row.id as BootId, news: row.news }));
   }
 
   async events(where: { after: number; limit: number; subject?: string }): Promise<readonly LinstockEvent[]> {

@@ -5,6 +5,10 @@
 import {
   FaultError,
   type BootId,
+  type Case,
+  type CaseView,
+  type Diagnosis,
+  type Layer,
   type Fault,
   type GoldenDeed,
   type GoldenManifest,
@@ -78,6 +82,31 @@ export type BootRow = {
   milestones: string;
   proof: string | null;
   fault: string | null;
+  /** counts what was learned of it */
+  news: number;
+  /** up to where cases know */
+  news_told: number;
+};
+
+export type CaseRow = {
+  id: string;
+  vm: string;
+  vm_name: string;
+  code: string;
+  title: string;
+  layer: string;
+  confidence: string;
+  guest_word: number;
+  boots: number;
+  opened_at: number;
+  seen_at: number;
+  first_boot: string;
+  boot: string;
+  closed_at: number | null;
+  closed_why: string | null;
+  closed_boot: string | null;
+  /** JSON, by the evidence of `boot` */
+  diagnosis: string;
 };
 
 export type NetworkRow = {
@@ -149,6 +178,7 @@ export type Tables = {
   golden_deeds: GoldenDeedRow;
   vms: VmRow;
   boots: BootRow;
+  cases: CaseRow;
   leases: { network_index: number; slot: number; vm: string; boot: string };
   networks: NetworkRow;
   operations: OperationRow;
@@ -215,6 +245,24 @@ const goldenDeeds: Record<GoldenDeed['what'], true> = {
   rollback: true,
   delete: true,
 };
+const layers: Record<Layer, true> = {
+  boot: true,
+  kernel: true,
+  image: true,
+  'guest.net': true,
+  host: true,
+  'host.net': true,
+  'host.kvm': true,
+  'host.disk': true,
+  vmm: true,
+  service: true,
+  snapshot: true,
+  control: true,
+  security: true,
+  unknown: true,
+};
+const confidences: Record<CaseView['confidence'], true> = { proved: true, likely: true, possible: true };
+const closings: Record<NonNullable<CaseView['closed']>['why'], true> = { verified: true, deleted: true };
 const networkKinds: Record<Network['kind'], true> = { bridge: true, user: true };
 
 export function vmIdOf(text: string): VmId {
@@ -313,6 +361,74 @@ export function bootOf(row: BootRow): BootRecord {
       .map((line) => fromJson<StoredMilestone>(place, 'milestones', line)),
     proof: fromJsonOrNull<Proof>(place, 'proof', row.proof),
     fault: fromJsonOrNull<Fault>(place, 'fault', row.fault),
+  };
+}
+
+export const caseColumns = [
+  'id',
+  'vm',
+  'vm_name',
+  'code',
+  'title',
+  'layer',
+  'confidence',
+  'guest_word',
+  'boots',
+  'opened_at',
+  'seen_at',
+  'first_boot',
+  'boot',
+  'closed_at',
+  'closed_why',
+  'closed_boot',
+] as const satisfies readonly (keyof CaseRow)[];
+
+/** A case without its diagnosis, which only who asks for one case needs. */
+export function caseViewOf(row: Omit<CaseRow, 'diagnosis'>): CaseView {
+  const place = { table: 'cases', row: row.id };
+  return {
+    id: row.id,
+    code: row.code,
+    title: row.title,
+    layer: wordOf(layers, place, 'layer', row.layer),
+    confidence: wordOf(confidences, place, 'confidence', row.confidence),
+    guestWord: row.guest_word === 1,
+    vm: row.vm,
+    vmName: row.vm_name,
+    state: row.closed_at === null ? 'open' : 'closed',
+    boots: row.boots,
+    openedAt: row.opened_at,
+    seenAt: row.seen_at,
+    firstBoot: row.first_boot,
+    boot: row.boot,
+    closedAt: row.closed_at,
+    closed: row.closed_why === null ? null : { why: wordOf(closings, place, 'closed_why', row.closed_why), boot: row.closed_boot },
+  };
+}
+
+export function caseOf(row: CaseRow): Case {
+  return { ...caseViewOf(row), diagnosis: fromJson<Diagnosis>({ table: 'cases', row: row.id }, 'diagnosis', row.diagnosis) };
+}
+
+export function caseRow(one: Case): CaseRow {
+  return {
+    id: one.id,
+    vm: one.vm,
+    vm_name: one.vmName,
+    code: one.code,
+    title: one.title,
+    layer: one.layer,
+    confidence: one.confidence,
+    guest_word: flag(one.guestWord),
+    boots: one.boots,
+    opened_at: one.openedAt,
+    seen_at: one.seenAt,
+    first_boot: one.firstBoot,
+    boot: one.boot,
+    closed_at: one.closedAt,
+    closed_why: one.closed?.why ?? null,
+    closed_boot: one.closed?.boot ?? null,
+    diagnosis: toJson(one.diagnosis),
   };
 }
 

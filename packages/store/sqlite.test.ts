@@ -52,12 +52,14 @@ describe('a SQLite file', () => {
 
   it('is brought up to date from the first schema, with its VMs', async () => {
     await made();
-    sql(`drop table builds; drop table golden_versions; drop table golden_tags; drop table golden_deeds;
+    sql(`drop table builds; drop table golden_versions; drop table golden_tags; drop table golden_deeds; drop table cases;
+      drop index boots_news; alter table boots drop column news; alter table boots drop column news_told;
       update meta set value = 1 where name = 'schema';
       update vms set settings = json_remove(settings, '$.vmmVersion', '$.firecracker')`);
     const store = await openIt();
     expect(await store.read((tx) => tx.vms())).toEqual([aVm()]);
     expect(await store.read((tx) => tx.goldenRecords())).toEqual([]);
+    expect(await store.read((tx) => tx.cases())).toEqual([]);
     await store.close();
   });
 

@@ -201,6 +201,7 @@ export class SqlStore implements Store {
 
   async forget(before: Instant): Promise<void> {
     await this.#change('forget', async ({ db }) => {
+      await db.deleteFrom('cases').where('closed_at', '<', before).execute();
       await db
         .deleteFrom('boots')
         .where('ended_at', '<', before)

@@ -5,6 +5,7 @@
 import { faults, type Fault, type FaultCode, type Instant } from '@linstock/contract';
 import { slotsOf, stateOf, type Change, type Claim, type HistoryEntry, type Lease, type Vm } from '@linstock/core';
 import { sql } from 'kysely';
+import { closeCases } from './cases.ts';
 import { settle } from './operations.ts';
 import { vmsOf } from './reader.ts';
 import { fromJson, hostFactsOf, milestoneLine, toJson, toJsonOrNull, vmMoved, type VmRow } from './rows.ts';
@@ -51,6 +52,7 @@ export async function recordTurn(
     .set({ ...vmMoved(vm), gone_at: vm.phase === 'gone' ? now : null, due: now, rent_until: until, tries: 0, turns })
     .where('id', '=', vm.id)
     .execute();
+  if (vm.phase === 'gone' && before.phase !== 'gone') await closeCases(scope, vm.id, { why: 'deleted', boot: null }, now);
   await keepHistory(scope, vm, turns, entry);
   tell(scope, before, vm, change, now);
   await settle(scope, vm, now);
@@ -117,6 +119,8 @@ async function takeSlot(scope: Scope, vm: Vm, hostBoot: string, now: Instant): P
       milestones: '',
       proof: null,
       fault: null,
+      news: 0,
+      news_told: 0,
     })
     .execute();
   await db.insertInto('leases').values({ network_index: network.index, slot, vm: vm.id, boot: id }).execute();
@@ -135,6 +139,8 @@ async function keepBoot(scope: Scope, before: Vm, vm: Vm, change: Change, now: I
   const { db } = scope;
   const boot = db.updateTable('boots').where('id', '=', claim.id);
   if (change.proof) await boot.set({ proof: toJson(change.proof) }).execute();
+  // a boot that failed is news when it is over: while it is taken down, half of it is missing for no reason of its own
+  if (change.proof && before.phase !== 'autopsy') await boot.set((e) => ({ news: e('news', '+', 1) })).execute();
   if (change.fault) await boot.set({ fault: toJsonOrNull(change.fault) }).execute();
   if (vm.phase !== before.phase && vm.claim) {
     const line = milestoneLine({ what: vm.phase, at: now });
@@ -149,6 +155,7 @@ async function keepBoot(scope: Scope, before: Vm, vm: Vm, change: Change, now: I
   // the boot knows its own fault, even when a later wish cleared that of the VM
   const fault = ended?.fault ? fromJson<Fault>({ table: 'boots', row: claim.id }, 'fault', ended.fault) : null;
   const actor = fault ? actorOf(fault.code) : release === 'host-rebooted' ? 'host' : vm.wishBy;
+  if (fault) await boot.set((e) => ({ news: e('news', '+', 1) })).execute();
   await boot.set({ ended_at: now, end_reason: fault?.code ?? release, end_actor: actor, end_exit: exit }).execute();
   await db.deleteFrom('leases').where('boot', '=', claim.id).execute();
 }

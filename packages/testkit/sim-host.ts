@@ -174,10 +174,13 @@ export class SimHost implements Host {
   }
 }
 
+const simCause = { code: 'boot.kernel-panic', title: 'The kernel panicked: simulated', consoleLine: 3, guestWord: false };
+
 function sightOf(unit: Unit | undefined, emptyIsEnded: boolean): Seen['vmm'] {
   if (!unit || (!unit.alive && !unit.ran && !emptyIsEnded)) return { is: 'absent' }; // an empty unit without a trace never ran
   if (!unit.alive) return { is: 'ended', hint: 'powered off' };
-  if (unit.guest === 'panicked') return { is: 'panicked', line: 'Kernel panic - not syncing: simulated', process: 'alive' };
+  if (unit.guest === 'panicked')
+    return { is: 'panicked', line: 'Kernel panic - not syncing: simulated', process: 'alive', cause: simCause };
   return { is: 'alive', guest: unit.guest };
 }
 

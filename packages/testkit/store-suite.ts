@@ -3,6 +3,7 @@ import type { Vm } from '@linstock/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { aClaim, aGolden, aNetwork, anEntry, anId, anOperation, aProof, aVm, someHostFacts, someSettings } from './builders.ts';
 import { testBuilds } from './store-suite-builds.ts';
+import { testCases } from './store-suite-cases.ts';
 import { testGoldens } from './store-suite-goldens.ts';
 import { testBootsAndSlots } from './store-suite-boots.ts';
 import { bootUp, proven, StoreStage, takeBoot, wayDown, type StorePlace } from './store-stage.ts';
@@ -319,6 +320,7 @@ export function testStore(name: string, makePlace: () => Promise<StorePlace>): v
     testBootsAndSlots(() => stage);
     testGoldens(() => stage);
     testBuilds(() => stage);
+    testCases(() => stage);
 
     describe('wishes and operations', () => {
       it('ends an operation once, when its wish has come true', async () => {

@@ -55,7 +55,19 @@ describe('creating a VM', () => {
     expect(made.body).toMatchObject({ goal: { is: 'unreachable' }, vm: { fault: { code: 'guest-panicked' } } });
     const later = await send('GET', '/v1/vms/web/wait?until=running&timeout=60');
     expect(later.status).toBe(409);
-    expect(problemOf(later)).toMatchObject({ code: 'goal-unreachable', family: 'guest', retry: 'after-change' });
+    expect(problemOf(later)).toMatchObject({
+      code: 'goal-unreachable',
+      family: 'guest',
+      retry: 'after-change',
+      detail: expect.stringMatching(
+        /web cannot become running any more: .*panicked: .*; the cause: .*\(boot\.kernel-panic, console line 3\)/,
+      ),
+      data: { fault: 'guest-panicked', cause: 'boot.kernel-panic', consoleLine: 3 },
+    });
+    const { boot } = (await send('GET', '/v1/vms/web')).body as VmView;
+    expect((await send('GET', `/v1/boots/${boot}`)).body).toMatchObject({
+      fault: { data: { cause: 'boot.kernel-panic', consoleLine: 3 } },
+    });
   });
 
   type Bad = [what: string, body: unknown, status: number, code: string, says: RegExp];
@@ -257,6 +269,60 @@ describe('reading', () => {
     await send('POST', '/v1/vms', { name: 'idle', start: false });
     expect(kinds(await send('GET', '/v1/vms/idle/evidence'))).toEqual(['requested', 'controller']);
     expect(problemOf(await send('GET', '/v1/vms/nosuch/evidence'))).toMatchObject({ status: 404, code: 'not-found' });
+  });
+
+  it('diagnoses a VM that runs, one that failed, and one that never was started', async () => {
+    await send('POST', '/v1/vms', { name: 'idle', start: false });
+    await send('POST', '/v1/vms?until=verified', { name: 'web' }, wait);
+    expect((await send('GET', '/v1/vms/web/diagnosis')).body).toMatchObject({
+      causes: expect.not.arrayContaining([{ confidence: 'likely' }]),
+    });
+    expect((await send('GET', '/v1/vms/idle/diagnosis')).body).toMatchObject({ outcome: 'unknown' });
+    api.world.panics = true;
+    await send('POST', '/v1/vms?until=verified', { name: 'sick' }, wait);
+    expect((await send('GET', '/v1/vms/sick/diagnosis')).body).toMatchObject({
+      outcome: 'failed',
+      causes: [{ code: 'boot.kernel-panic', confidence: 'likely', because: [{ source: 'console' }] }],
+    });
+    expect(problemOf(await send('GET', '/v1/vms/nosuch/diagnosis'))).toMatchObject({ status: 404, code: 'not-found' });
+  });
+
+  it('has a case of a VM that fails, with its diagnosis, until a boot of it is proved', async () => {
+    type Listed = { items: { id: string; vm: string }[]; next: string | null };
+    const listed = async (query = ''): Promise<Listed> => (await send('GET', `/v1/cases${query}`)).body as Listed;
+    api.world.panics = true;
+    const ids: string[] = [];
+    for (const name of ['one', 'two']) ids.push(vmOf(await send('POST', '/v1/vms?until=running', { name }, wait)).id);
+    for (let i = 0; i < 8; i += 1) await api.turn();
+    const open = await listed();
+    expect(open).toMatchObject({ items: [{ vm: ids[0], code: 'boot.kernel-panic', state: 'open', boots: 1 }, { vm: ids[1] }], next: null });
+    expect(await listed('?vm=two&state=all')).toMatchObject({ items: [{ vmName: 'two' }] });
+    const first = await listed('?limit=1');
+    expect(first).toMatchObject({ items: [{ vm: ids[0] }], next: open.items[0]?.id });
+    expect(await listed(`?limit=1&after=${first.next}`)).toMatchObject({ items: [{ vm: ids[1] }], next: null });
+    expect((await send('GET', `/v1/cases/${open.items[0]?.id}`)).body).toMatchObject({
+      vm: ids[0],
+      diagnosis: { outcome: 'failed', causes: [{ code: 'boot.kernel-panic', because: [{ source: 'console', line: 3 }] }] },
+    });
+    expect((await send('GET', '/v1/health')).body).toMatchObject({ cases: { 'boot.kernel-panic': 2 } });
+    const metrics = await send('GET', '/metrics');
+    expect(metrics.headers['content-type']).toContain('text/plain; version=0.0.4');
+    expect(String(metrics.body)).toContain('linstock_cases_open{code="boot.kernel-panic"} 2\n');
+    expect(String(metrics.body)).toContain('linstock_vms{state="failed"} 2\n');
+    expect(String(metrics.body)).toContain('linstock_boots_kept{outcome="guest-panicked"} 2\n');
+
+    api.world.panics = false;
+    await send('POST', '/v1/vms/one/actions/start?until=verified', {}, wait);
+    await send('DELETE', '/v1/vms/two?until=deleted', undefined, wait);
+    await api.turn();
+    expect(await listed()).toEqual({ items: [], next: null });
+    expect(await listed('?state=closed')).toMatchObject({
+      items: [{ closed: { why: 'verified' } }, { closed: { why: 'deleted', boot: null } }],
+    });
+    expect((await send('GET', '/v1/health')).body).toMatchObject({ cases: {} });
+    expect(problemOf(await send('GET', '/v1/cases/nosuch'))).toMatchObject({ status: 404, detail: 'There is no case nosuch.' });
+    expect(problemOf(await send('GET', '/v1/cases?vm=nosuch'))).toMatchObject({ status: 404, code: 'not-found' });
+    expect(problemOf(await send('GET', '/v1/cases?state=odd'))).toMatchObject({ status: 422, code: 'request-invalid' });
   });
 
   it('tells of the last good boot of the same image', async () => {

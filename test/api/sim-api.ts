@@ -1,8 +1,16 @@
 import type { GoldenBuild, RootfsFinding } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
-import { buildApp, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
+import { buildApp, CaseKeeper, diagnoseVm, Engine, GoldenKeeper, handlersOf, type Parts } from '@linstock/daemon';
 import { openStore } from '@linstock/store';
 import { aGolden, aNetwork, Fuse, SimHost, SimWorld, someHostFacts, testIds } from '@linstock/testkit';
+
+/** What a guest of the simulated world wrote that panicked. */
+const consoleOfPanic = [
+  '[    0.000000] Linux version 6.1.0-sim (sim@sim) #1 SMP',
+  '[    0.000000] Command line: console=ttyS0 root=/dev/vda',
+  '[    0.500000] Kernel panic - not syncing: simulated',
+  '',
+].join('\n');
 
 /**
  * The API as a function, over the real store, the real engine and the simulated host. Time moves when a test says so,
@@ -40,6 +48,7 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
     world.tick();
     await engine.tick(new AbortController().signal);
     await keeper.pass();
+    await caseKeeper.pass(new AbortController().signal);
   };
   const parts: Parts = {
     store,
@@ -65,7 +74,9 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
       console: async function* () {
         yield Buffer.from('hello');
       },
-      evidence: async () => [{ kind: 'console', name: 'console', text: 'hello', cut: null }],
+      evidence: async (_vm, record) => [
+        { kind: 'console', name: 'console', text: record.fault?.code === 'guest-panicked' ? consoleOfPanic : 'hello', cut: null },
+      ],
       exec: async () => frames(),
       lint: async () => findings,
       differences: async () => [{ what: 'package bash', from: '5.1', to: '5.2' }],
@@ -81,6 +92,17 @@ export async function simApi(options: { token?: string; subnet?: string; stoppin
     },
     build: { version: '0.0.0', commit: null, startedAt: now, pid: 1, stateFolder: '/nowhere', running: 'a', onDisk: async () => 'a' },
   };
+  const caseKeeper = new CaseKeeper({
+    store,
+    ids,
+    now: () => now,
+    sleep: never,
+    diagnose: (vm, boot, signal) => diagnoseVm(parts, vm, signal, boot),
+    stumbled: (_boot, error) => void bugs.push(error),
+    failed: (error) => {
+      throw error;
+    },
+  });
   let requests = 0;
   const bugs: unknown[] = [];
   const app = buildApp({

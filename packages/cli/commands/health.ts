@@ -1,3 +1,4 @@
+import type { Health } from '@linstock/contract';
 import { command } from '../command.ts';
 import { moment } from '../render.ts';
 
@@ -8,6 +9,7 @@ export const health = command({
   options: {},
   async run(_, tools) {
     const one = await (await tools.api()).health({ signal: tools.signal });
+    const { cases } = one as { cases?: Health['cases'] }; // an older controller, which is what this command tells, has none
     await tools.out.page(one, [
       ['version', `${one.version}${one.commit === null ? '' : ` (${one.commit})`}`],
       ['since', `${moment(one.startedAt)}  pid ${one.pid}`],
@@ -19,6 +21,7 @@ export const health = command({
           : { text: `older than the one on disk; restart it: ${tools.self} down, then ${tools.self} up`, paint: 'yellow' },
       ],
       ['vms', String(one.vms)],
+      ['open cases', Object.entries(cases ?? {}).map(([code, n]) => `${n} × ${code}`)],
     ]);
   },
 });

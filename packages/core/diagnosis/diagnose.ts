@@ -61,6 +61,14 @@ function causeOf(f: Finding): Cause {
 function outcomeOf(e: Evidence, p: Picture, findings: readonly Finding[], strong: readonly Finding[]): Diagnosis['outcome'] {
   if (strong.some((f) => f.degrades !== true)) return 'failed';
   if (strong.length > 0) return 'degraded';
+  // somebody's try that failed is not explained by what works
+  const unexplained = e.probes.some(
+    (x) =>
+      x.place === 'guest' &&
+      (x.answer === 'no-answer-arp' || x.answer === 'net-unreachable') &&
+      !e.probes.some((o) => o.place === 'guest' && o.target === x.target && o.answer === 'ok'),
+  );
+  if (findings.length === 0 && unexplained) return 'unknown';
   const promised = e.asked.ports.map((x) => x.value);
   const answered = [...p.ports].filter(([, v]) => v.answer === 'ok').map(([port]) => port);
   const bad = [...p.ports].some(([, v]) => v.answer !== 'ok' && v.answer !== 'unclear');

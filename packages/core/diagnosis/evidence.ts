@@ -118,6 +118,8 @@ export type Evidence = {
   console: readonly Line[];
   /** what they say; `line` of a fact is the index into `console`, from 1 */
   facts: ConsoleFacts;
+  /** lines of an earlier boot stood before: every line may be a process's */
+  earlierBoot: boolean;
   /** index in `console` after which any process may have written a line; null: never seen */
   userspaceFrom: number | null;
   /** a console was given and is empty */

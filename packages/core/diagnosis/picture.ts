@@ -55,7 +55,7 @@ export function pictureOf(e: Evidence): Picture {
   const guestControlled = (line: Line): boolean => {
     if (line.place === 'guest' && !line.console) return true;
     const index = consoleIndex.get(line);
-    return index !== undefined && (e.facts.headLost || (e.userspaceFrom !== null && index >= e.userspaceFrom));
+    return index !== undefined && (e.facts.headLost || e.earlierBoot || (e.userspaceFrom !== null && index >= e.userspaceFrom));
   };
   const citeLine = (line: Line): Because => cite(line, guestControlled(line));
   const at = (line: ConsoleLine): Line | null => e.console[line.line - 1] ?? null;
@@ -64,10 +64,15 @@ export function pictureOf(e: Evidence): Picture {
   const mac = e.asked.mac?.value ?? e.facts.ipConfig?.mac?.toLowerCase() ?? null;
   const hostLinks = e.links.filter((l) => l.place !== 'guest');
   const tap = pick(hostLinks, e.asked.tap?.value ?? null, 'tap') ?? tapByMac(e, hostLinks, mac);
+  const gateway = e.asked.gateway?.value ?? e.facts.ipConfig?.gateway ?? null;
+  const owner = gateway === null ? null : (e.addresses.find((a) => a.place !== 'guest' && a.address === gateway)?.link ?? null);
   const bridgeName =
     e.asked.bridge?.value ??
     tap?.master ??
+    owner ??
     hostLinks.find((l) => l.master !== null)?.master ??
+    e.forwarding.find((f) => !f.permanent && f.bridge !== null && (mac === null || f.mac === mac))?.bridge ??
+    hostLinks.find((l) => l.kind === 'bridge' && l.name !== 'docker0')?.name ??
     hostLinks.find((l) => l.kind === 'bridge')?.name ??
     null;
   const bridge =
@@ -76,7 +81,10 @@ export function pictureOf(e: Evidence): Picture {
       : (hostLinks.filter((l) => l.name === bridgeName).toSorted((a, b) => linkScore(b) - linkScore(a))[0] ?? null);
   const bridgeAddresses = e.addresses.filter((a) => a.place !== 'guest' && a.link === bridgeName);
 
-  const mine = (p: ProbeFact): boolean => p.place !== 'guest' && (p.target === null || address === null || p.target === address);
+  // what left by a forced interface says nothing of the host's own way
+  const forced = (p: ProbeFact): boolean => p.kind !== 'arp' && /\bping\b.{0,60}\s-I\b|--interface\b/.test(p.at.command ?? '');
+  const mine = (p: ProbeFact): boolean =>
+    !forced(p) && p.place !== 'guest' && (p.target === null || address === null || p.target === address);
   const probes = e.probes.filter(mine);
   const pings = probes.filter((p) => p.kind === 'ping');
   const arps = probes.filter((p) => p.kind === 'arp');
@@ -161,6 +169,7 @@ function guestAddress(e: Evidence): string | null {
     if (p.target === null || p.place === 'guest' || own.has(p.target) || !/^\d/.test(p.target) || p.target.startsWith('127.')) continue;
     counts.set(p.target, (counts.get(p.target) ?? 0) + 1);
   }
+  for (const r of e.routeGets) if (r.place !== 'guest' && !own.has(r.to)) counts.set(r.to, (counts.get(r.to) ?? 0) + 1);
   for (const n of e.neighbours) if (n.place !== 'guest' && n.state === 'silent') counts.set(n.address, (counts.get(n.address) ?? 0) + 1);
   return [...counts].toSorted((a, b) => b[1] - a[1])[0]?.[0] ?? null;
 }
@@ -176,6 +185,10 @@ function tapByMac(e: Evidence, links: readonly LinkFact[], mac: string | null): 
 }
 
 function vmmGone(e: Evidence): Line | null {
+  const exit = e.vmm.exit;
+  // it was started again
+  if (exit && e.lines.some((l) => l.source === exit.at.source && l.line > exit.at.line && l.body.startsWith('Running Firecracker v')))
+    return null;
   return e.vmm.exit?.at ?? (e.vmm.alive ? null : e.vmm.absent);
 }
 

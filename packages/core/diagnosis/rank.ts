@@ -13,12 +13,28 @@ const matches =
 
 /** What a VM that never started, or ended, cannot have: its network, its services. */
 const afterlife = matches(
-  /^(?:host\.vmm-not-attached|guest\.net\.|host\.net\.(?!tap-(?:busy|missing|permission|in-other|options)|tun)|service\.|unknown\.|boot\.initrd-ignored|control\.status-without-proof|host\.controller-unreachable|vmm\.(?:api-not-answering|killed|console|vsock-not-connected|file-not-found)|control\.(?:vm-destroyed|boot-args-not-applied|wrong-vm-log))/,
+  /^(?:host\.vmm-not-attached|guest\.net\.|host\.net\.(?!tap-(?:busy|missing|permission|in-other|options)|tun)|service\.|unknown\.|boot\.initrd-ignored|host\.controller-unreachable|vmm\.(?:api-not-answering|killed|console|vsock-not-connected|file-not-found)|control\.(?:vm-destroyed|boot-args-not-applied|wrong-vm-log))/,
 );
 
 type Explains = { cause: (code: string) => boolean; consequence: (code: string) => boolean };
 
 const explains: readonly Explains[] = [
+  { cause: matches(/^control\.status-without/), consequence: matches(/^host\.(?:net\.tap-|vmm-not)/) },
+  { cause: matches(/^host\.net\.duplicate-mac/), consequence: matches(/^host\.net\.(?:forward|nat)/) },
+  { cause: matches(/^host\.net\.bridge-address/), consequence: matches(/^host\.net\.(?:vm-address|route)/) },
+  { cause: matches(/^vmm\.kernel-/), consequence: matches(/^vmm\.(?:memory-size|request|config|kernel-format-unsupported)/) },
+  { cause: matches(/^host\.net\.tap-(?:missing|in-other)/), consequence: matches(/^host\.net\.tap-(?:permission|options)/) },
+  {
+    cause: matches(/^host\.net\.(?:bridge-missing|too-many)/),
+    consequence: matches(/^host\.(?:vmm-not|net\.(?:tap-not|tap-missing|bridge-))/),
+  },
+  { cause: matches(/^host\.net\.neighbour-table/), consequence: matches(/^service\.port-/) },
+  { cause: matches(/^host\.net\.address-already/), consequence: matches(/^service\.(?:authentication|sshd)/) },
+  { cause: matches(/^guest\.net\.(?:dhcp|address)/), consequence: matches(/^service\.unit-failed|^guest\.net\.no-configured/) },
+  { cause: matches(/^host\.disk\.io-error/), consequence: matches(/^(?:host\.disk\.read-only|image\.(?:filesystem|root-))/) },
+  { cause: matches(/^host\.process-limit/), consequence: matches(/^vmm\.(?:jailer|crashed|request)/) },
+  { cause: matches(/^service\.sshd/), consequence: matches(/^service\.port-22/) },
+  { cause: matches(/^service\.port-conflict/), consequence: matches(/^(?:host\.net\.port-in-use|control\.stale)/) },
   { cause: matches(/^guest\.net\.driver-/), consequence: matches(/^(?:service\.unit-failed|image\.kernel-modules)/) },
   { cause: matches(/^guest\.net\.mtu/), consequence: matches(/^(?:host\.net\.(?:nat|forward)|guest\.net\.(?:dns|address-not))/) },
   { cause: matches(/^host\.net\.input-chain/), consequence: matches(/^host\.net\.(?:nat|forward)/) },

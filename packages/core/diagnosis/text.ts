@@ -64,19 +64,29 @@ const syslogPattern =
 const known =
   /^(?:sudo\s+)?(?:[\w/.-]*\/)?(?:ip|bridge|brctl|arp|arping|ping6?|curl|wget|nc|ncat|telnet|ssh|tcpdump|ss|netstat|nft|iptables(?:-save|-legacy|-nft)?|ip6tables|systemctl|journalctl|systemd-analyze|networkctl|resolvectl|dmesg|cat|ls|file|stat|mount|df|du|free|uname|ps|pgrep|pidof|lsof|fuser|sysctl|ethtool|ifconfig|route|nslookup|dig|host|getent|zcat|zgrep|grep|strings|modprobe|lsmod|modinfo|insmod|docker|kata-runtime|ctr|crictl|nerdctl|firectl|firecracker|jailer|qemu-system-\w+|qemu-img|fsck\S*|e2fsck|dumpe2fs|tune2fs|debugfs|blkid|lsblk|mke2fs|mkfs\S*|losetup|id|whoami|getfacl|ulimit|uptime|date|timedatectl|hwclock|hostname|hostnamectl|cpuid|lscpu|kvm-ok|virt-host-validate|conntrack|tc|ufw|firewall-cmd|socat|websocat|python3?|node|echo|findmnt|readelf|objdump|tail|head|less|kubectl|nmap|traceroute|mtr|systemd-detect-virt|last|loginctl|getenforce|ausearch|aa-status|unshare|nsenter|tcp|http|ws|rfb|show|list|linstock)\b/;
 
+/** Commands that stand without a prompt, as in a chat: only where nothing else can be meant. */
+const bareCommand =
+  /^(?:sudo )?(?:ip (?:-[\w]+ )*(?:a|addr|address|l|link|r|route|n|neigh|neighbor|rule)(?: [\w./:-]+)*|bridge (?:-\w )?(?:fdb|link)(?: .+)?|arping -.+|ping -.+|ping (?:\d{1,3}\.){3}\d{1,3}|curl (?:-|http).+|nc -.+|brctl show.*|nft list .+|iptables(?:-save)?(?: -.+)?|ss -\w+.*|netstat -\w+.*|sysctl [\w.-]+.*|route -n|arp -\w+.*|tcpdump -.+)$/;
+
 /** `$ ip addr`, `# ip addr`, `root@web-1:~# ip addr`, `[root@host ~]# …`, `/ # …` */
 export function commandOf(line: string): { command: string; who: string | null; inGuest: boolean } | null {
   const prompt =
     /^(?:\(\w[\w.-]{0,30}\) )?\[?([\w.-]{1,32}@[\w.-]{1,64})[: ][^#$%\]]{0,120}\]?\s?[#$%]\s+(.{1,400})$/.exec(line) ??
-    /^()(?:\/|~|bash-[\d.]+|sh-[\d.]+|(?:guest|host|vm|hypervisor|inside|micro-?vm)[\w -]{0,20})?\s?[#$%❯➜>]\s+(.{1,400})$/i.exec(line);
-  if (prompt?.[2] === undefined) return null;
+    /^([\w.-]{1,40}):[~/][\w/.-]{0,60} ?[#$%]\s+(.{1,400})$/.exec(line) ??
+    /^()(?:\/|~|bash-[\d.]+|sh-[\d.]+|(?:guest|host|vm|hypervisor|inside|micro-?vm)[\w -]{0,20}|\(?[a-z][\w-]{0,20}\)?(?=#))?\s?[#$%❯➜>]\s+(.{1,400})$/i.exec(
+      line,
+    );
+  if (prompt?.[2] === undefined) {
+    const bare = bareCommand.test(line) ? line : null;
+    return bare === null ? null : { command: bare, who: null, inGuest: false };
+  }
   const command = prompt[2].trim();
   const sign = /^[$❯➜]/.test(line);
   if (!prompt[1] && !sign && !known.test(command)) return null;
   return {
     command,
-    who: prompt[1] || (/^(?:guest|host|vm|hypervisor|inside|micro-?vm)\b/i.exec(line)?.[0] ?? null),
-    inGuest: /^(?:guest|vm|inside|micro-?vm)\b/i.test(line),
+    who: prompt[1] || (/^\(?([a-z][\w-]{0,20})\)?\s?[#$]/i.exec(line)?.[1] ?? null),
+    inGuest: /^(?:guest|vm|inside|micro-?vm)\b|^[/~] # /i.test(line),
   };
 }
 
@@ -90,10 +100,12 @@ function placeOf(words: string): Place {
 }
 
 /** What stands before a message: kernel and syslog stamps, levels, Firecracker's own prefix, the wrapping of container logs. */
-function bodyOf(text: string): { body: string; kernelTime: number | null; stamped: boolean; logger: string | null } {
+function bodyOf(text: string): { body: string; kernelTime: number | null; stamped: boolean; dated: boolean } {
   let body = text.replace(/^(?:>\s?){1,3}/, '');
   let kernelTime: number | null = null;
   let stamped = false;
+  /** `dmesg -T` and the journal: the kernel's, without its seconds */
+  let dated = false;
   let logger: string | null = null;
   const json = /^\{"log":"((?:[^"\\]|\\.){0,3000})"/.exec(body);
   if (json?.[1] !== undefined)
@@ -106,10 +118,17 @@ function bodyOf(text: string): { body: string; kernelTime: number | null; stampe
     logger = syslog[2] ?? null;
     body = body.slice(syslog[0].length);
     stamped = logger === 'kernel';
+    dated = stamped;
   }
   // Firecracker's own log, with and without levels
   body = body.replace(/^\d{4}-\d\d-\d\dT[\d:.]{8,20}Z? \[[\w.-]{1,64}(?::[\w .-]{1,32}){0,3}(?::[\w/.-]{1,80}:\d{1,6})?\] /, '');
   body = body.replace(/^<\d{1,3}>/, '');
+  const human = /^\[(?:\w{3} )?\w{3} {1,2}\d{1,2} \d\d:\d\d:\d\d \d{4}\]\s/.exec(body);
+  if (human) {
+    body = body.slice(human[0].length);
+    stamped = true;
+    dated = true;
+  }
   const stamp = stampPattern.exec(body);
   if (stamp?.[1] !== undefined) {
     kernelTime = Number(stamp[1]);
@@ -124,7 +143,7 @@ function bodyOf(text: string): { body: string; kernelTime: number | null; stampe
       body = body.slice(late.index + late[0].length);
     }
   }
-  return { body: body.trim(), kernelTime, stamped, logger };
+  return { body: body.trim(), kernelTime, stamped, dated };
 }
 
 const consoleBody =
@@ -137,6 +156,12 @@ export function linesOf(document: EvidenceDocument): Line[] {
   let command: string | null = null;
   let commandPlace: Place = 'unknown';
   let block = 0;
+  // whoever is called a VM in the text, its prompt is a guest's
+  const vms = new Set(
+    [...document.text.slice(0, 20_000).matchAll(/\b(?:vm|guest|clone)s?[ :]{1,2}["'“]?([a-z][\w-]{1,24})\b/gi)].map(
+      (m) => m[1]?.toLowerCase() ?? '',
+    ),
+  );
   const gaps = document.gaps ?? [];
   let gap = 0;
   let skipped = 0;
@@ -153,7 +178,11 @@ export function linesOf(document: EvidenceDocument): Line[] {
     const heading = /^(?:==+|#{2,5}|\*\*|---+)\s{0,3}([^=*#`]{2,120}?)\s{0,3}(?:==+|\*\*:?|---+)?:?$/.exec(
       clean.includes('ping statistics') ? '' : clean,
     );
-    const typed = heading || document.kind === 'console' ? null : commandOf(clean.replace(/^(?:>\s|\s{1,8})/, ''));
+    const typed =
+      heading || (document.kind === 'console' && (parsed.stamped || !/[#$] /.test(clean)))
+        ? null
+        : commandOf(clean.replace(/^(?:>\s|\s{1,8})/, ''));
+    if (document.kind === 'console' && parsed.stamped) command = null;
     if (heading?.[1] !== undefined && document.kind !== 'console') {
       section = heading[1].toLowerCase();
       sectionPlace = placeOf(section);
@@ -165,7 +194,9 @@ export function linesOf(document: EvidenceDocument): Line[] {
       block++;
       commandPlace = /^(?:host|hypervisor)$/i.test(typed.who ?? '')
         ? 'host'
-        : typed.inGuest || (typed.who && /guest|vm|alpine|ubuntu-fc|localhost|debian@|tiny|(?:^|@)(?:fc|micro|vm|sandbox)/i.test(typed.who))
+        : typed.inGuest ||
+            vms.has((typed.who ?? '').toLowerCase()) ||
+            (typed.who && /guest|vm|alpine|ubuntu-fc|localhost|debian@|tiny|(?:^|@)(?:fc|micro|vm|sandbox)/i.test(typed.who))
           ? 'guest'
           : 'unknown';
       // `# ip addr` below a heading of the guest; `ip netns exec`, `nsenter` are the host's
@@ -195,13 +226,13 @@ export function linesOf(document: EvidenceDocument): Line[] {
     const fromGuestLog = document.kind !== 'vmm-log' && document.kind !== 'controller';
     const isConsole =
       document.kind === 'console' ||
-      (fromGuestLog && !typed && ((parsed.stamped && parsed.kernelTime !== null) || consoleBody.test(parsed.body)));
+      (fromGuestLog && !typed && ((parsed.stamped && (parsed.kernelTime !== null || parsed.dated)) || consoleBody.test(parsed.body)));
     lines.push({
       source: document.name,
       kind: document.kind,
       line: number,
       text: clean.length > mostShown ? `${clean.slice(0, mostShown - 1)}…` : clean,
-      body: parsed.body,
+      body: spoken === undefined ? parsed.body : parsed.body.replace(/^(?:guest|host|vm|hypervisor)\s?(?:[:>]|->|→)\s*/i, ''),
       section,
       command: typed ? null : command,
       block,

@@ -1,5 +1,6 @@
-import { anySignal, type BootView, type EvidenceBundle } from '@linstock/contract';
+import { anySignal, type BootView, type Diagnosis, type EvidenceBundle } from '@linstock/contract';
 import { controllerPage, proofPage, requestedPage, type BootRecord, type Vm } from '@linstock/core';
+import { diagnose } from '@linstock/core/diagnosis';
 import type { Parts } from './parts.ts';
 import { bootView } from './views.ts';
 
@@ -11,12 +12,23 @@ const searchedBoots = 500;
 
 const time = (at: number): string => new Date(at).toISOString();
 
-/** One immutable snapshot of a VM's newest boot: what the host sees now, what was kept, and what the store knows. */
-export async function takeEvidence(parts: Parts, vm: Vm, signal: AbortSignal): Promise<EvidenceBundle> {
+/** What taking evidence needs of the controller. */
+export type EvidenceParts = Pick<Parts, 'store' | 'build' | 'now'> & { host: Pick<Parts['host'], 'mark' | 'bootDetails' | 'evidence'> };
+
+/** Why the newest boot of a VM, or the one that is named, is as it is. */
+export async function diagnoseVm(parts: EvidenceParts, vm: Vm, signal: AbortSignal, boot?: string): Promise<Diagnosis> {
+  const { documents } = await takeEvidence(parts, vm, signal, boot);
+  // the proof is a conclusion of ours from the same looks: it says what is to be explained, and must not be cited as its reason
+  return diagnose(documents.filter(({ kind }) => kind !== 'proof'));
+}
+
+/** One immutable snapshot of a VM's newest boot, or of the one that is named: what the host sees now, what was kept, and what the store knows. */
+export async function takeEvidence(parts: EvidenceParts, vm: Vm, signal: AbortSignal, boot?: string): Promise<EvidenceBundle> {
   const { store, host, build, now } = parts;
   const bounded = anySignal([signal, AbortSignal.timeout(wholeMs)]);
   const { record, good, history, networks } = await store.read(async (tx) => {
-    const newest = vm.claim ? await tx.boot(vm.claim.id) : (await tx.boots({ vm: vm.id, limit: 1 }))[0];
+    const asked = boot ?? vm.claim?.id;
+    const newest = asked === undefined ? (await tx.boots({ vm: vm.id, limit: 1 }))[0] : await tx.boot(asked);
     const others = newest ? await tx.boots({ limit: searchedBoots }) : [];
     return {
       record: newest ?? null,

@@ -25,10 +25,10 @@ export function otherHandlers(parts: Parts): OtherHandlers {
     );
   return {
     'health.show': async () => {
-      const vms = await store.read((tx) => tx.vms());
+      const { vms, cases } = await store.read(async (tx) => ({ vms: await tx.vms(), cases: await tx.openCases() }));
       const onDisk = await build.onDisk();
       const { onDisk: _, ...facts } = build;
-      return document<'health.show'>({ ...facts, onDisk, current: onDisk === build.running, vms: vms.length });
+      return document<'health.show'>({ ...facts, onDisk, current: onDisk === build.running, vms: vms.length, cases });
     },
     'boot.list': async ({ query }) => {
       const { records, networks } = await store.read(async (tx) => {

@@ -1,11 +1,21 @@
-import { FaultError, isId, type Goal, type OperationId, type Reply, type VmAction, type VmId, type VmView } from '@linstock/contract';
+import {
+  FaultError,
+  isId,
+  type Fault,
+  type Goal,
+  type OperationId,
+  type Reply,
+  type VmAction,
+  type VmId,
+  type VmView,
+} from '@linstock/contract';
 import { chooseVmm, stateOf, allowedIn, type Reader, type Vm, type Wish } from '@linstock/core';
 import { document, type Answer } from './answer.ts';
 import type { Handlers } from './app.ts';
 import type { Caller } from './caller.ts';
 import type { Parts } from './parts.ts';
 import { createVm, refuseFull } from './create-vm.ts';
-import { takeEvidence } from './evidence.ts';
+import { diagnoseVm, takeEvidence } from './evidence.ts';
 import { onceIn } from './once.ts';
 import { vmView } from './views.ts';
 import { waitFor } from './waiting.ts';
@@ -18,6 +28,7 @@ type VmHandlers = Pick<
   | 'vm.wait'
   | 'vm.proof'
   | 'vm.evidence'
+  | 'vm.diagnosis'
   | 'vm.start'
   | 'vm.stop'
   | 'vm.pause'
@@ -143,7 +154,7 @@ export function vmHandlers(parts: Parts): VmHandlers {
       const { id } = await store.read((tx) => find(tx, params.id));
       const { vm, reach } = await waitFor(parts, id, query.until, query.timeout * 1000, caller.signal);
       if (reach.is === 'unreachable')
-        throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why });
+        throw new FaultError('goal-unreachable', { id: vm?.name ?? params.id, goal: query.until, why: reach.why, ...causeIn(reach.fault) });
       if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: params.id });
       return store.read(async (tx) => document<'vm.wait'>({ reached: reach.is === 'reached', vm: await view(tx, vm) }));
     },
@@ -156,6 +167,10 @@ export function vmHandlers(parts: Parts): VmHandlers {
     'vm.evidence': async ({ params }, caller) => {
       const vm = await store.read((tx) => find(tx, params.id));
       return document<'vm.evidence'>(await takeEvidence(parts, vm, caller.signal));
+    },
+    'vm.diagnosis': async ({ params }, caller) => {
+      const vm = await store.read((tx) => find(tx, params.id));
+      return document<'vm.diagnosis'>(await diagnoseVm(parts, vm, caller.signal));
     },
     'vm.start': act('vm.start'),
     'vm.stop': act('vm.stop'),
@@ -196,6 +211,13 @@ export async function find(tx: Reader, given: string): Promise<Vm> {
   if (vm === undefined) throw new FaultError('not-found', { noun: 'VM', id: given });
   if (other && vm.phase !== 'gone') throw new FaultError('name-ambiguous', { noun: 'VM', name: given });
   return vm; // of deleted ones of that name the newest
+}
+
+/** What a program needs of the fault that ends a wait: its code, and the cause when one is known. */
+function causeIn(fault: Fault | undefined): Fault['data'] {
+  if (fault === undefined) return {};
+  const known = Object.entries(fault.data).filter(([name]) => ['cause', 'title', 'consoleLine'].includes(name));
+  return { fault: fault.code, ...Object.fromEntries(known) };
 }
 
 function statesFor(action: VmAction): string {

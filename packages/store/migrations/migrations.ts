@@ -4,10 +4,11 @@ import type { Dialect } from '../dialects/dialect.ts';
 import { begin } from './0001-begin.ts';
 import { goldens } from './0002-goldens.ts';
 import { builds } from './0003-builds.ts';
+import { cases } from './0004-cases.ts';
 import type { Migration } from './migration.ts';
 
 /** In the order in which they run. A gap or a swap is a bug of the release, so it stops at once. */
-export const migrations: readonly Migration[] = [begin, goldens, builds];
+export const migrations: readonly Migration[] = [begin, goldens, builds, cases];
 
 export const knownSchema = migrations.length;
 

@@ -258,6 +258,11 @@ export const netCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Take another port, or end the process that has it (`ss -ltnp`).',
     disproof: 'Nobody listens on that port of the host.',
   },
+  'host.net.neighbour-table-full': {
+    title: 'The ARP table of the host is full, so connections to VMs fail at random',
+    fix: 'Raise net.ipv4.neigh.default.gc_thresh1, 2 and 3 over the number of VMs.',
+    disproof: 'Fewer entries in `ip neigh` than gc_thresh3.',
+  },
   'host.net.too-many-ports': {
     title: 'The bridge takes no more ports',
     fix: 'A bridge of Linux has 1,023 ports: use a second one.',

@@ -6,6 +6,7 @@ import { emptyFirewallState, readFirewall } from './firewall.ts';
 import { readFrames } from './frames.ts';
 import { emptyGather, type Gather } from './gather.ts';
 import { ipv4, prefixOfMask } from './ipv4.ts';
+import { readJson } from './json.ts';
 import { emptyLinkState, readLinks } from './links.ts';
 import { readPaths } from './paths.ts';
 import { emptyProbeState, readProbes } from './probes.ts';
@@ -30,17 +31,19 @@ export function readDocuments(documents: readonly EvidenceDocument[]): Evidence 
     }
   }
   placeBlocks(g);
-  const facts = readConsole(console.map((l) => l.body).join('\n') + (console.length > 0 ? '\n' : ''), { ended: true });
+  const boots = lastBoot(console);
+  const facts = readConsole(boots.map((l) => l.body).join('\n') + (boots.length > 0 ? '\n' : ''), { ended: true });
   const given = documents.filter((d) => d.kind === 'console');
-  const asked = askedOf(g, console, facts.commandLine?.args ?? null, facts.commandLine?.line ?? null);
+  const asked = askedOf(g, boots, facts.commandLine?.args ?? null, facts.commandLine?.line ?? null);
   return {
     lines,
-    console,
+    console: boots,
+    earlierBoot: boots.length < console.length,
     facts,
     userspaceFrom: facts.userspaceFrom?.line ?? null,
     consoleGiven: given.length > 0 || console.length > 0,
     consoleEmpty: given.length > 0 && given.every((d) => d.text.trim() === '') && console.every((l) => l.text.trim() === ''),
-    commandLine: commandLineOf(facts, console, lines),
+    commandLine: commandLineOf(facts, boots, lines),
     asked,
     links: g.links,
     addresses: g.addresses,
@@ -62,6 +65,16 @@ export function readDocuments(documents: readonly EvidenceDocument[]): Evidence 
   };
 }
 
+/**
+ * Of a console with several boots the last one that got anywhere. A process can print a banner too: what stands behind a later one counts as
+ * the guest's word (`earlierBoot`).
+ */
+function lastBoot(console: readonly Line[]): readonly Line[] {
+  const starts = console.flatMap((l, i) => (l.body.startsWith('Linux version ') ? [i] : []));
+  const last = starts.findLast((at, i) => i > 0 && console.length - at >= 8);
+  return last === undefined ? console : console.slice(last);
+}
+
 type States = {
   links: ReturnType<typeof emptyLinkState>;
   probes: ReturnType<typeof emptyProbeState>;
@@ -70,8 +83,15 @@ type States = {
 
 function readLine(line: Line, g: Gather, states: States, plain: Set<Line>): boolean {
   if (line.kind === 'console') {
-    // a console shows units and options, never the host
-    return readStates(line, g);
+    // a console shows units and options; somebody may also have typed commands on it
+    const state = readStates(line, g);
+    return line.command === null
+      ? state
+      : readLinks(line, g, states.links) || readFirewall(line, g, states.firewall) || readPaths(line, g) || state;
+  }
+  if (readJson(line, g)) {
+    plain.add(line);
+    return true;
   }
   const stated = readStates(line, g);
   const shape = readLinks(line, g, states.links) || readFirewall(line, g, states.firewall) || readPaths(line, g) || readFrames(line, g);

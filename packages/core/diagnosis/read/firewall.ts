@@ -101,6 +101,26 @@ export function readFirewall(at: Line, g: Gather, s: FirewallState): boolean {
   if (s.hook !== '' && /\b(?:accept|drop|reject|masquerade|snat|counter|jump|goto|return)\b/.test(text) && s.table !== '')
     return rule(verdictOf(text));
   if (/^\}$/.test(text) && (s.table !== '' || s.chain !== '')) return true;
+  // ufw: what it does with forwarded packets, and what it dropped
+  const ufw = /^Default: .*\b(deny|reject|disabled|allow) \(routed\)/.exec(text);
+  if (ufw?.[1]) {
+    return put({
+      at,
+      place: at.place,
+      is: 'policy',
+      chain: 'FORWARD',
+      hook: 'forward',
+      policy: ufw[1] === 'allow' ? 'accept' : 'drop',
+      family: 'ip',
+      packets: null,
+    });
+  }
+  const blocked = /\[UFW (?:BLOCK|AUDIT INVALID)\] IN=(\S*) OUT=(\S*) /.exec(text);
+  if (blocked) {
+    s.chain = 'ufw';
+    s.hook = (blocked[2] ?? '') === '' ? 'input' : (blocked[1] ?? '') === '' ? 'output' : 'forward';
+    return rule('drop');
+  }
   // sentences
   const prose = /\b(FORWARD|INPUT)\b(?: chain)?(?: has)?(?: the)? policy(?: is|:)? (DROP|ACCEPT|REJECT)\b/i.exec(text);
   if (prose?.[1] && prose[2]) {

@@ -6,7 +6,7 @@ import { ipv4, macOf, macPattern } from './ipv4.ts';
 /** Lines of tcpdump, with and without `-e`. */
 export function readFrames(at: Line, g: Gather): boolean {
   const text = at.body;
-  const device = at.command === null ? null : (/\btcpdump\b.{0,200}?-i\s?(\S{1,32})/.exec(at.command)?.[1] ?? null);
+  const device = at.command === null ? null : (/\btcpdump\b.{0,200}?-\w*i\s?(\S{1,32})/.exec(at.command)?.[1] ?? null);
   if (/^(?:\d+ packets captured|0 packets captured)/.test(text)) {
     g.shown.add(text.startsWith('0 ') ? 'capture-empty' : 'capture');
     return true;

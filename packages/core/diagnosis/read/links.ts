@@ -39,6 +39,7 @@ const many = /^(\d{1,5}) ([\w*.-]{1,30})\s(?:TAPs?|taps?|interfaces?|links?)\s?<
 
 export function readLinks(at: Line, g: Gather, s: LinkState): boolean {
   const text = at.body;
+  if (at.command !== null && /^(?:sudo )?ip (?:-\w+ )*a(?:ddr(?:ess)?)?\b/.test(at.command)) g.shown.add(`addresses-${at.place}`);
   if (s.link && (s.block !== at.block || /^\s*$/.test(at.text))) s.link = null;
   const several = many.exec(text);
   if (several) {

@@ -126,6 +126,16 @@ function readSysctl(at: Line, g: Gather): boolean {
     g.sysctls.set(m[1], { at, value: m[2], place: at.place });
     return true;
   }
+  const proc = /^\/proc\/sys\/([\w./-]{3,100})\s*[:=]?\s+(-?\d{1,12})$/.exec(at.body);
+  const bare = /^-?\d{1,12}$/.test(at.body) ? /\bsysctl -n ((?:net|vm|fs|kernel)\.[\w./-]{2,100})/.exec(at.command ?? '') : null;
+  if (proc?.[1] && proc[2]) {
+    g.sysctls.set(proc[1].replaceAll('/', '.'), { at, value: proc[2], place: at.place });
+    return true;
+  }
+  if (bare?.[1]) {
+    g.sysctls.set(bare[1], { at, value: at.body, place: at.place });
+    return true;
+  }
   const file = at.command === null ? null : /\/proc\/sys\/([\w./-]{3,100})/.exec(at.command);
   if (file?.[1] && /^-?\d{1,12}$/.test(at.body)) {
     g.sysctls.set(file[1].replaceAll('/', '.'), { at, value: at.body, place: at.place });

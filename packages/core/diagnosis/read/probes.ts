@@ -56,7 +56,52 @@ export function readProbes(at: Line, g: Gather, s: ProbeState, shape: boolean): 
   }
   // a stored proof is of another moment; only what is never asked from outside is taken from it
   if (shape || (at.kind === 'proof' && !at.body.startsWith('net.egress refuted'))) return false;
-  return readArping(at, g, s) || readPing(at, g, s) || readHttp(at, g, s) || readConnect(at, g, s);
+  // programs that name the peer in one line and the error in another
+  const called =
+    /(?:connect|create_connection)\(\(?["']([\w.-]{3,100})["'],\s*(\d{1,5})/.exec(at.body) ??
+    /(?:connect|create_connection)\(\(?["']([\w.-]{3,100})["'],\s*(\d{1,5})/.exec(at.command ?? '');
+  if (called?.[1]) s.url = { host: called[1], port: Number(called[2]) };
+  return readForms(at, g) || readArping(at, g, s) || readPing(at, g, s) || readHttp(at, g, s) || readConnect(at, g, s);
+}
+
+/** nmap, traceroute, PowerShell. */
+function readForms(at: Line, g: Gather): boolean {
+  const text = at.body;
+  const report = new RegExp(`^Nmap scan report for (?:\\S+ \\()?(${ipv4})`).exec(text);
+  if (report?.[1]) {
+    g.asked.set('nmap', [{ value: report[1], at }]);
+    return true;
+  }
+  const port = /^(\d{1,5})\/tcp\s+(open|closed|filtered)\b/.exec(text);
+  if (port) {
+    const target = g.asked.get('nmap')?.[0]?.value ?? null;
+    probe(g, at, {
+      kind: 'tcp',
+      answer: port[2] === 'open' ? 'ok' : port[2] === 'closed' ? 'refused' : 'timeout',
+      port: Number(port[1]),
+      target,
+    });
+    return true;
+  }
+  const trace = new RegExp(`^traceroute to \\S+ \\((${ipv4})\\)`).exec(text);
+  if (trace?.[1]) {
+    g.asked.set('traceroute', [{ value: trace[1], at }]);
+    return true;
+  }
+  if (/^1\s+\*\s+\*\s+\*$/.test(text) && g.asked.has('traceroute')) {
+    probe(g, at, { kind: 'ping', answer: 'timeout', target: g.asked.get('traceroute')?.[0]?.value ?? null });
+    return true;
+  }
+  const powershell = new RegExp(`TCP connect to \\((${ipv4}) : (\\d{1,5})\\) failed`).exec(text);
+  if (powershell?.[1]) {
+    g.asked.set('nmap', [{ value: powershell[1], at }]);
+    probe(g, at, { kind: 'tcp', answer: 'timeout', target: powershell[1], port: Number(powershell[2]) });
+    return true;
+  }
+  const pinged = /^PingSucceeded\s+:\s+(True|False)/.exec(text);
+  if (!pinged) return /^(?:Starting Nmap|Nmap done|PORT\s+STATE|\d{1,2}\s+(?:\*|\d{1,3}\.))/.test(text);
+  probe(g, at, { kind: 'ping', answer: pinged[1] === 'True' ? 'ok' : 'timeout', target: g.asked.get('nmap')?.[0]?.value ?? null });
+  return true;
 }
 
 function urlOf(text: string): { host: string; port: number } | null {
@@ -142,7 +187,7 @@ function readPing(at: Line, g: Gather, s: ProbeState): boolean {
     `\\bping\\b(?:s|ing)?(?: (?:to )?(${ipv4}))?[^\\n]{0,30}?(?:\\b(0 ?%) (?:packet )?loss|(\\b100 ?% (?:packet )?loss)|\\b(works?|ok|replies|answered|succeeds)\\b|\\b(fails?|no (?:reply|answer|response)|lost|dead|times? out)\\b)`,
     'i',
   ).exec(text);
-  if (prose && !/^\$|^#/.test(text)) {
+  if (prose && !/^\$|^#|expect|should|must|want|would/i.test(text)) {
     probe(g, at, { kind: 'ping', answer: prose[2] || prose[4] ? 'ok' : 'timeout', target: prose[1] ?? s.pinging });
     return /^\W{0,3}ping\b/i.test(text) ? readConnect(at, g, s) || true : true;
   }
@@ -220,6 +265,10 @@ function readHttp(at: Line, g: Gather, s: ProbeState): boolean {
     probe(g, at, { kind: 'rfb', answer: 'ok', target: s.url?.host ?? null, port: s.url?.port ?? null });
     return true;
   }
+  if (/^\{"status":\s?"(?:ok|healthy|up)"/i.test(text) && s.url && /curl|wget/.test(at.command ?? '')) {
+    probe(g, at, { kind: 'http', answer: 'ok', status: 200, target: s.url.host, port: s.url.port });
+    return true;
+  }
   return /^[<>*{}]\s|^\{"status":"(?:ok|healthy)"/.test(text) && at.command !== null && /curl/.test(at.command);
 }
 
@@ -235,7 +284,7 @@ const places: readonly RegExp[] = [
   new RegExp(`https?://${target}:?(\\d{1,5})?`, 'i'),
 ];
 const subject =
-  /\b(?:curl|nc|ncat|telnet|ssh|wget|connect|connection|dial|ECONN\w+|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH|probe|port \d|Trying|Connecting|http|requests|urllib|socket|health|unreachable|tcp)\b/i;
+  /\b(?:OSError|Error|curl|nc|ncat|telnet|ssh|wget|connect|connection|dial|ECONN\w+|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH|probe|port \d|Trying|Connecting|http|requests|urllib|socket|health|unreachable|tcp)\b/i;
 
 function readConnect(at: Line, g: Gather, s: ProbeState): boolean {
   const text = at.body;
@@ -275,7 +324,8 @@ function readConnect(at: Line, g: Gather, s: ProbeState): boolean {
   if (port === null && portFirst?.[1]) port = Number(portFirst[1]);
   host ??= s.url?.host ?? null;
   port ??= s.url?.port ?? null;
-  if (host === null && port === null) return false;
+  // a traceback of a program in the guest names no peer that matters here
+  if (host === null && port === null && !(at.place === 'guest' && /Errno \d+|ENETUNREACH|exceptions\./.test(text))) return false;
   probe(g, at, { kind: answer === 'no-name' ? 'dns' : 'tcp', answer, target: host, port });
   return true;
 }

@@ -189,7 +189,7 @@ function readAsked(at: Line, g: Gather): boolean {
     at.kind === 'requested' &&
     !at.section.includes('requested') &&
     /^[\w.-]+(?:=\S*)?(?:\s+[\w.-]+(?:=\S*)?)+$/.test(text) &&
-    /(?:^|\s)(?:console|root|panic|reboot|ip)=/.test(text)
+    /(?:^|\s)(?:console|root|panic|reboot)=/.test(text)
   ) {
     ask(g, 'boot_args', text, at);
     return true;

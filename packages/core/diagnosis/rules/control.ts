@@ -70,7 +70,7 @@ function placeholders(e: Evidence, p: Picture): Finding[] {
   const line = e.commandLine?.at ?? e.asked.bootArgs?.at;
   const args = e.commandLine?.args ?? e.asked.bootArgs?.value.split(/\s+/) ?? [];
   const bad = args.find((a) =>
-    /(?:^|[=:,/])(?:undefined|null|NaN|None|\[object Object\]|<no value>)(?:$|[:,/])|\$\{[^}]*\}|\{\{[^}]*\}\}|%[sd](?:$|:)/.test(a),
+    /(?:^|[=:,/])(?:undefined|null|NaN|None|\[object\b|<no value>)(?:$|[:,/\s])|\[object\b|\$\{[^}]*\}|\{\{[^}]*\}\}|%[sd](?:$|:)/.test(a),
   );
   if (bad === undefined || !line) return [];
   const effect = p.find(/Unable to set interface netmask|mask=166\.0\.0\.0/);
@@ -266,7 +266,7 @@ function lies(e: Evidence, p: Picture): Finding[] {
     (l) => notConsole(l) && /controller|api|status|db|record/.test(`${l.section} ${l.body}`),
   );
   const noProcess = p.findAny(
-    /no (?:such )?(?:process|pid|firecracker process|directory)|pid (?:is )?(?:null|missing|none)|no process|\(no output\)|process not found/i,
+    /no (?:such )?(?:process|pid|firecracker process|directory)|pid (?:is )?(?:null|missing|none)|no process|\(no output\)|process not found|"pid":\s?null|cannot access '[^']*(?:vms?|\.sock)/i,
     notConsole,
   );
   if (says && noProcess && e.console.length === 0 && e.vmm.exit === null && !p.tap)
@@ -292,6 +292,16 @@ function doors(e: Evidence, p: Picture): Finding[] {
     /abuse (?:mail|report|complaint)|unknown submitter|joined an? (?:attack|botnet)|crypto.?miner|xmrig/i,
     notConsole,
   );
+  const outside = p.findAny(/^(?:external|outside|attacker|laptop|internet)\S*[:~$ ]/i, notConsole);
+  const answered = e.lines.some(
+    (l) =>
+      /^(?:external|outside|attacker|laptop|internet)/i.test(l.text) &&
+      /curl\b.{0,80}\/(?:api|v\d)\b/.test(l.text) &&
+      !/[Aa]uthorization|-u /.test(l.text),
+  );
+  if (open && outside && answered) {
+    return [{ code: 'security.unauthenticated-control-plane', confidence: 'likely', because: [p.citeLine(open.at), p.citeLine(outside)] }];
+  }
   if (noAuth && (open || bind || abuse))
     return [
       {

@@ -47,12 +47,33 @@ const networkd = /systemd-networkd|Started Network Configuration|Started Network
 
 /** Who wrote the address last. */
 function addressAuthor(e: Evidence, p: Picture): Finding[] {
+  const acks = e.lines.flatMap((l) => {
+    const m = /DHCPACK(?:\(\S+\)| on)? ((?:\d{1,3}\.){3}\d{1,3})(?: to)? ([0-9a-f]{2}(?::[0-9a-f]{2}){5})/i.exec(l.body);
+    return m?.[1] && m[2] ? [{ line: l, address: m[1], mac: m[2].toLowerCase() }] : [];
+  });
+  const shared = acks.find((a) => acks.some((b) => b.address === a.address && b.mac !== a.mac));
+  if (shared) {
+    const identity = p.findAny(/machine-id/);
+    return [
+      {
+        code: 'guest.net.duplicate-dhcp-identity',
+        confidence: 'likely',
+        because: [
+          ...acks
+            .filter((a) => a.address === shared.address)
+            .slice(0, 3)
+            .map((a) => p.citeLine(a.line)),
+          ...(identity ? [p.citeLine(identity)] : []),
+        ],
+      },
+    ];
+  }
   const networkdLine =
     e.units.find((u) => u.state !== 'dead' && networkd.test(u.unit))?.at ??
     p.findAny(/systemd-networkd.{0,40}(?:running|active|started|configuring)/);
   const statics = imageAddresses(e).filter((a) => a.address !== p.address);
   const dhcpConfig = p.findAny(
-    /\bDHCP\s?=\s?["']?(?:yes|ipv4|both|true)|\bdhcp4:\s*(?:true|yes)|\biface \w+ inet dhcp\b|BOOTPROTO="?dhcp/i,
+    /Network File: \S*dhcp|degraded \(configuring\)|\bDHCP\s?=\s?["']?(?:yes|ipv4|both|true)|\bdhcp4:\s*(?:true|yes)|\biface \w+ inet dhcp\b|BOOTPROTO="?dhcp/i,
     (l) => !l.console,
   );
   const keeps = p.findAny(/\bKeepConfiguration\s?=\s?(?:yes|true|static)/i);
@@ -66,7 +87,8 @@ function addressAuthor(e: Evidence, p: Picture): Finding[] {
     const late = waitingForNetwork(e, p);
     const over = e.units.find((u) => u.state === 'failed' && /Wait for Network|wait-online/i.test(u.unit));
     const chain = p.findAny(/network-online\.target @\d*(?:min|\d{2,}\.\d+s)|wait-online\.service @.{0,20}\+(?:\d+min|\d{2,}\.)/);
-    if (!late || (!over && !chain)) return [];
+    const queued = p.findAny(/(?:wait-online|network-online)\S* +start +(?:running|waiting)/);
+    if (!late || (!over && !chain && !queued)) return [];
     return [
       {
         code: 'guest.net.no-configured-link-blocks-services',

@@ -1,7 +1,6 @@
 import type { Because } from '@linstock/contract';
 import type { Evidence, LinkFact } from '../evidence.ts';
 import { inSubnet, type Picture } from '../picture.ts';
-import { networkOf } from '../read/ipv4.ts';
 import { ipArgumentOf } from './guest-net.ts';
 import type { Finding, Rule } from './rule.ts';
 
@@ -40,7 +39,8 @@ function port(e: Evidence, p: Picture): Finding[] {
     }
     const bridgeExists = p.bridgeName !== null && (p.bridge !== null || e.asked.bridge !== null);
     const listed = e.links.some((l) => l.name === tap.name && l.master !== null && l.place !== 'guest');
-    if (isFull(tap) && !listed && (bridgeExists || e.links.some((l) => l.kind === 'bridge')) && bad && !routed(e, tap)) {
+    const portsShown = e.shown.has('bridge-ports') && e.links.some((l) => l.master !== null && l.place !== 'guest');
+    if ((isFull(tap) || portsShown) && !listed && (bridgeExists || e.links.some((l) => l.kind === 'bridge')) && bad && !routed(e, tap)) {
       findings.push({
         code: 'host.net.tap-not-on-bridge',
         confidence: 'likely',
@@ -92,6 +92,40 @@ function port(e: Evidence, p: Picture): Finding[] {
     if (shownWith) findings.push({ code: 'host.net.bridge-address-missing', confidence: 'likely', because: [p.citeLine(p.bridge.at)] });
   }
   if (!tap) findings.push(...emptyBridge(e, p));
+  const orphan =
+    e.asked.tap || p.reached || !p.unreached
+      ? undefined
+      : e.links.find(
+          (l) =>
+            l.kind === 'tap' &&
+            l.place !== 'guest' &&
+            isFull(l) &&
+            l.flags.includes('LOWER_UP') &&
+            !routed(e, l) &&
+            !e.links.some((o) => o.name === l.name && o.master !== null),
+        );
+  if (orphan && e.links.some((l) => l.master !== null) && findings.length === 0) {
+    findings.push({
+      code: 'host.net.tap-not-on-bridge',
+      confidence: 'likely',
+      because: [p.citeLine(orphan.at), p.citeLine(p.unreached ?? orphan.at)],
+    });
+  }
+  const away = e.routeGets.find((r) => r.place !== 'guest' && r.to === p.address && r.via !== null);
+  if (
+    p.bridge &&
+    p.bridge.kind === 'bridge' &&
+    away &&
+    p.bridgeAddresses.length === 0 &&
+    e.shown.has('addresses-host') &&
+    !findings.some((f) => f.code === 'host.net.bridge-address-missing')
+  ) {
+    findings.push({
+      code: 'host.net.bridge-address-missing',
+      confidence: 'likely',
+      because: [p.citeLine(p.bridge.at), p.citeLine(away.at)],
+    });
+  }
   const isolated = e.links.filter((l) => l.isolated === true);
   if (isolated.length >= 2 && e.probes.some((x) => x.place === 'guest' && x.answer !== 'ok'))
     findings.push({ code: 'host.net.port-isolated', confidence: 'likely', because: isolated.slice(0, 2).map((l) => p.citeLine(l.at)) });
@@ -168,12 +202,17 @@ function subnet(e: Evidence, p: Picture): Finding[] {
       },
     ];
   }
-  const routes = e.routes.filter((r) => r.place !== 'guest' && p.prefix !== null && r.to === networkOf(address, p.prefix));
-  const routeLinks = new Set(routes.map((r) => r.dev));
-  if (routeLinks.size > 1 && p.reached === null)
+  const covering = e.routes.filter((r) => r.place !== 'guest' && r.to.includes('/') && covers(r.to, address));
+  const twin = covering.find((r) => covering.some((o) => o.to === r.to && o.dev !== r.dev));
+  if (twin && p.reached === null) {
     return [
-      { code: 'host.net.same-subnet-on-two-interfaces', confidence: 'likely', because: routes.slice(0, 3).map((r) => p.citeLine(r.at)) },
+      {
+        code: 'host.net.same-subnet-on-two-interfaces',
+        confidence: 'likely',
+        because: covering.filter((r) => r.to === twin.to).map((r) => p.citeLine(r.at)),
+      },
     ];
+  }
   if (get && p.bridgeName !== null && get.dev !== p.bridgeName && get.dev !== p.tap?.name && p.reached === null) {
     return [
       {
@@ -185,6 +224,11 @@ function subnet(e: Evidence, p: Picture): Finding[] {
     ];
   }
   return [];
+}
+
+function covers(network: string, address: string): boolean {
+  const [base = '', bits = '32'] = network.split('/');
+  return inSubnet(base, address, Number(bits));
 }
 
 /** Who answers for the address, and where its MAC is. */
@@ -201,6 +245,21 @@ function owners(e: Evidence, p: Picture): Finding[] {
     (n) => n.place !== 'guest' && n.address === p.address && n.mac !== null && p.mac !== null && n.mac !== p.mac,
   );
   const macs = e.forwarding.filter((f) => !f.permanent);
+  const anywhere = macs.find((f) =>
+    macs.some((o) => o.mac === f.mac && o.bridge === f.bridge && o.dev !== f.dev && !o.dev.startsWith('port')),
+  );
+  if (anywhere && p.mac === null) {
+    return [
+      {
+        code: 'host.net.duplicate-mac',
+        confidence: 'likely',
+        because: macs
+          .filter((f) => f.mac === anywhere.mac)
+          .slice(0, 3)
+          .map((f) => p.citeLine(f.at)),
+      },
+    ];
+  }
   // a VM in a namespace of its own is behind two bridges, and its MAC is learned on each: at its TAP, and at the port that leads to it
   const ours = p.mac === null ? [] : macs.filter((f) => f.mac === p.mac);
   const ports = [p.tap?.name, e.asked.others.get('bridge_port')?.value].filter((name) => name !== undefined);
@@ -242,6 +301,15 @@ function owners(e: Evidence, p: Picture): Finding[] {
         because: [p.citeLine(remembered.at), p.citeLine(p.bridge.at), ...(sent ? [p.citeLine(sent.at)] : [])],
       },
     ];
+  }
+  const arping = e.probes.find(
+    (x) => x.kind === 'arp' && x.answer === 'ok' && x.macs.length === 1 && (x.target === p.address || p.address === null),
+  );
+  const kept =
+    arping &&
+    e.neighbours.find((n) => n.place !== 'guest' && n.address === arping.target && n.mac !== null && !arping.macs.includes(n.mac));
+  if (arping && kept && !macs.some((f) => f.mac === kept.mac)) {
+    return [{ code: 'host.net.neighbour-stale', confidence: 'likely', because: [p.citeLine(kept.at), p.citeLine(arping.at)] }];
   }
   if (owner ?? neighbour) {
     const at = owner?.at ?? neighbour?.at;
@@ -341,6 +409,27 @@ function filters(e: Evidence, p: Picture): Finding[] {
         });
     }
   }
+  const uplink = e.routes.find((r) => r.place !== 'guest' && r.to === 'default')?.dev ?? null;
+  const bare = e.frames.find(
+    (f) =>
+      f.device !== null &&
+      f.device === uplink &&
+      f.from !== null &&
+      isPrivate(f.from) &&
+      f.to !== null &&
+      !isPrivate(f.to) &&
+      !e.addresses.some((a) => a.address === f.from && a.place !== 'guest'),
+  );
+  const translated = e.frames.some((f) => f.device === uplink && f.to === bare?.from);
+  if (bare && !translated && !findings.some((f) => f.code === 'host.net.nat-missing')) {
+    const rule = e.firewall.find((f) => f.is === 'rule' && f.verdict === 'masquerade');
+    findings.push({
+      code: 'host.net.nat-missing',
+      confidence: 'likely',
+      because: [p.citeLine(bare.at), ...(rule ? [p.citeLine(rule.at)] : [])],
+      degrades: true,
+    });
+  }
   const rp = [...e.sysctls].filter(([key, v]) => key.endsWith('.rp_filter') && v.value === '1' && v.place !== 'guest').map(([, v]) => v);
   const counters = e.lines.flatMap((line) => {
     const value = /^TcpExtIPReversePathFilter\s+(\d{1,18})/.exec(line.text)?.[1];
@@ -365,20 +454,40 @@ function filters(e: Evidence, p: Picture): Finding[] {
     });
   }
   const input = e.firewall.find((f) => f.place !== 'guest' && f.is === 'policy' && f.hook === 'input' && f.policy !== 'accept');
+  const inputRule = e.firewall.find(
+    (f) =>
+      f.place !== 'guest' &&
+      f.is === 'rule' &&
+      f.hook === 'input' &&
+      (f.verdict === 'drop' || f.verdict === 'reject') &&
+      (p.bridgeName === null || f.text.includes(p.bridgeName) || !/(?:-i|iifname|--)\s/.test(f.text)),
+  );
   const isHosts = (target: string): boolean =>
     target === e.asked.gateway?.value ||
     p.bridgeAddresses.some((a) => a.address === target) ||
     (p.address !== null && target !== p.address && inSubnet(target, p.address, p.prefix ?? 24));
-  const toHost = e.probes.find((x) => x.place === 'guest' && x.answer === 'timeout' && x.target !== null && isHosts(x.target));
-  if (input && toHost)
+  const toHost = e.probes.find(
+    (x) => x.place === 'guest' && x.answer !== 'ok' && x.answer !== 'refused' && x.target !== null && isHosts(x.target),
+  );
+  // a chain that lets pings in before it drops the rest drops no ping
+  const letsIn =
+    toHost?.kind === 'ping' &&
+    e.firewall.some(
+      (f) => f.place !== 'guest' && f.is === 'rule' && f.chain === inputRule?.chain && f.verdict === 'accept' && /\bicmp\b/.test(f.text),
+    );
+  const filter = input ?? (letsIn ? undefined : inputRule);
+  if (filter && toHost)
     findings.push({
       code: 'host.net.input-chain-drop',
       confidence: 'likely',
-      because: [p.citeLine(input.at), p.citeLine(toHost.at)],
+      because: [p.citeLine(filter.at), p.citeLine(toHost.at)],
       degrades: true,
     });
   return findings;
 }
+
+const isPrivate = (address: string): boolean =>
+  /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)/.test(address);
 
 function coversSubnet(rule: string, p: Picture): boolean {
   const source =

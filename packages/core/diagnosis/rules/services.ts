@@ -7,6 +7,13 @@ import { bySignature, type Signature } from './signatures.ts';
 /** What runs in the guest: ports, units, programs; and what the image lacks for them. */
 const table: readonly Signature[] = [
   {
+    code: 'kernel.devtmpfs-missing',
+    says: /Warning: unable to open an initial console|can't open \/dev\/(?:null|console)|devtmpfs: error mounting/,
+    where: 'guest',
+    unlessReached: true,
+  },
+  { code: 'guest.net.interface-name-mismatch', says: /Not all expected physical devices present/, where: 'guest' },
+  {
     code: 'kernel.container-options-missing',
     says: /(?:can't initialize ip6?tables table|[Tt]able does not exist \(do you need to insmod|No chain\/target\/match by that name|iptables.{0,60}(?:not supported|Operation not supported|Protocol not supported)|nft.{0,40}(?:Operation not supported|Protocol not supported|Unable to initialize Netlink)|Failed to initialize nft|unknown file ?system type '?overlay|overlay(?:fs)?.{0,60}(?:not supported|no such device|unsupported)|(?:Devices cgroup isn't mounted|cgroup mountpoint does not exist|cgroups: .*not found)|(?:veth|bridge|docker0).{0,80}[Oo]peration not supported|could not add bridge|unshare\(?.{0,30}(?:Invalid argument|No space left)|CLONE_NEW\w+.{0,60}Invalid argument|failed to create (?:NAT|nat) chain|failed to register "?bridge"? driver|Error initializing network controller|graphdriver.{0,60}(?:prior storage|not supported|failed))/i,
     where: 'guest',
@@ -193,7 +200,16 @@ function vnc(e: Evidence, p: Picture): Finding[] {
         because: [p.citeLine(refused.at), ...(closed ? [p.citeLine(closed.at)] : [])],
       },
     ];
-  if (closed?.status === 1011) return [{ code: 'service.vnc-backend-down', confidence: 'possible', because: [p.citeLine(closed.at)] }];
+  const down = e.units.find((u) => u.state === 'failed' && /vnc/i.test(u.unit) && !/novnc|websockify/i.test(u.unit));
+  if (closed?.status === 1011) {
+    return [
+      {
+        code: 'service.vnc-backend-down',
+        confidence: down ? 'likely' : 'possible',
+        because: [p.citeLine(closed.at), ...(down ? [p.citeLine(down.at)] : [])],
+      },
+    ];
+  }
   const upgrade = e.probes.find(
     (x) =>
       x.kind === 'http' &&
@@ -224,7 +240,7 @@ function ports(e: Evidence, p: Picture): Finding[] {
         ).test(l.body) &&
         !/curl|Connection refused|ECONNREFUSED/.test(l.body),
     );
-    if (answer === 'refused' && !open && (loopback || prose)) {
+    if ((answer === 'refused' || (answer === 'unclear' && loopback)) && !open && (loopback || prose)) {
       const at = loopback?.at ?? prose;
       findings.push({
         code: `service.port-${port}-bound-to-loopback`,

@@ -6,6 +6,33 @@ import { bySignature, type Signature } from './signatures.ts';
  * src/vmm, src/jailer and src/firecracker (1.0 to 1.16), QEMU 7 to 9. Order matters: the first row that fits a line has it.
  */
 const table: readonly Signature[] = [
+  { code: 'host.kvm.permission-denied', says: /Kvm\(Error\(13\)\)/, where: 'any' },
+  { code: 'host.kvm.missing', says: /Kvm\(Error\(2\)\)/, where: 'any' },
+  { code: 'host.kvm.busy', says: /Kvm\(Error\(16\)\)/, where: 'any' },
+  { code: 'vmm.vsock-cid-in-use', says: /unable to set guest cid: Address already in use/i, where: 'vmm' },
+  { code: 'host.net.bridge-filters-frames', says: /-j DROP\b.{0,10}pcnt = [1-9]/, where: 'host' },
+  {
+    code: 'host.resources-leaked',
+    says: /(?:IP|address|TAP|slot) ?pool (?:is )?(?:exhausted|empty)|no free (?:addresses|IPs|TAPs|slots)/i,
+    where: 'vmm',
+  },
+  { code: 'host.net.too-many-ports', says: /RTNETLINK answers: Exchange full|EXFULL/, where: 'any' },
+  {
+    code: 'host.net.neighbour-table-full',
+    says: /neighbor(?:ing)? table overflow|arp_cache: neighbor table overflow|neighbour table overflow/i,
+    where: 'host',
+  },
+  {
+    code: 'host.net.bridge-missing',
+    says: /argument "\S+" is wrong: Device does not exist|can't find bridge|bridge \S+ does not exist/i,
+    where: 'host',
+  },
+  { code: 'vmm.device-limit', says: /ResourceNotAvailable/, where: 'vmm' },
+  {
+    code: 'vmm.binary-not-executable',
+    says: /exec (?:format error|user process caused)|exec \S*(?:firecracker|jailer|qemu)\S*: (?:exec format error|permission denied)/i,
+    where: 'vmm',
+  },
   // snapshots first: their messages wrap those of devices
   { code: 'vmm.snapshot-load-rejected-after-config', says: /not allowed after configuring boot-specific resources/, where: 'any' },
   {
@@ -80,12 +107,12 @@ const table: readonly Signature[] = [
   },
   {
     code: 'vmm.kernel-wrong-architecture',
-    says: /(?:[Kk]ernel|ELF|elf).{0,100}(?:[Ww]rong|[Ii]nvalid|mismatch\w*|unsupported|different).{0,20}(?:arch|machine)|InvalidElfMachine|(?:aarch64|ARM64|arm64).{0,60}(?:kernel|image).{0,60}(?:x86|amd64)|(?:InvalidImageMagicNumber|Invalid (?:PE|Image) magic)/i,
+    says: /(?:[Kk]ernel|ELF|elf).{0,100}(?:[Ww]rong|[Ii]nvalid|mismatch\w*|unsupported|different).{0,20}(?:arch|machine)|InvalidElfMachine|(?:aarch64|ARM64|arm64).{0,60}(?:kernel|image).{0,60}(?:x86|amd64)/i,
     where: 'vmm',
   },
   {
     code: 'vmm.kernel-format-unsupported',
-    says: /InvalidElfMagicNumber|[Ii]nvalid [Ee][Ll][Ff] magic|without PVH ELF Note|[Ii]nvalid kernel (?:image|header|format)|BigEndianElfOnLittle|kernel.{0,60}(?:is )?not (?:a valid |an )?ELF|Kernel [Ll]oader.{0,80}(?:magic|format|header)|InvalidProgramHeader|(?:bzImage|vmlinuz).{0,60}(?:not supported|unsupported|instead)|unsupported kernel (?:image )?format|could not load (?:PVH )?kernel|qemu: linux kernel too old|Bad kernel image|vmlinuz.{0,60}bzImage/i,
+    says: /InvalidImageMagicNumber|Invalid (?:PE|Image) magic|InvalidElfMagicNumber|[Ii]nvalid [Ee][Ll][Ff] magic|without PVH ELF Note|[Ii]nvalid kernel (?:image|header|format)|BigEndianElfOnLittle|kernel.{0,60}(?:is )?not (?:a valid |an )?ELF|Kernel [Ll]oader.{0,80}(?:magic|format|header)|InvalidProgramHeader|(?:bzImage|vmlinuz).{0,60}(?:not supported|unsupported|instead)|unsupported kernel (?:image )?format|could not load (?:PVH )?kernel|qemu: linux kernel too old|Bad kernel image|vmlinuz.{0,60}bzImage/i,
     where: 'vmm',
     but: /No such file|os error 2|ReadElfHeader|ReadKernelImage/,
   },
@@ -184,7 +211,7 @@ const table: readonly Signature[] = [
   },
   {
     code: 'vmm.log-target-missing',
-    says: /LoggerUpdateError|(?:[Ll]ogger|[Ll]og(?: file| path)?|[Mm]etrics).{0,120}(?:No such file|NotFound|os error 2\b|ENOENT|cannot (?:open|be opened))/,
+    says: /LoggerUpdateError|(?:[Ll]ogger|[Ll]og (?:file|path)|[Mm]etrics).{0,120}(?:No such file|NotFound|os error 2\b|ENOENT|cannot (?:open|be opened))/,
     where: 'vmm',
     but: /kernel (?:log|file)|catalog/,
   },

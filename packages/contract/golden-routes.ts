@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import { goldenBuildSchema } from './golden-build.ts';
+import {
+  goldenDeedSchema,
+  goldenDiffSchema,
+  goldenTagSchema,
+  goldenViewSchema,
+  promoteSchema,
+  rollbackSchema,
+  rootfsFindingSchema,
+  verifySchema,
+} from './golden-life.ts';
+import { byId, none, read, type Route } from './route.ts';
+
+const byTag = z.strictObject({ id: z.string().max(80), tag: z.string().max(31) });
+
+/** The routes about golden images: a part of the one table in `routes.ts`. */
+export const goldenRoutes = {
+  'golden.list': {
+    ...read,
+    path: '/v1/goldens',
+    params: none,
+    query: none,
+    reply: z.object({ items: z.array(goldenViewSchema), tags: z.array(goldenTagSchema), builds: z.array(goldenBuildSchema) }),
+    faults: [],
+    doc: {
+      needs: 'Nothing.',
+      onSuccess:
+        'Every golden image version on this host, what is known of it, and where the tags are; versions that are being built, or could not be, under `builds`.',
+      onFailure: 'Does not fail.',
+    },
+  },
+  'golden.show': {
+    ...read,
+    path: '/v1/goldens/:id',
+    params: byId,
+    query: none,
+    reply: goldenViewSchema,
+    faults: ['golden-unknown', 'golden-tag-unknown'],
+    doc: {
+      needs: '`name`, `name@version` or `name:tag`.',
+      onSuccess: 'The manifest and what is known of it; with `Prefer: wait` the answer comes when it is not being verified any more.',
+      onFailure: 'Lists what there is.',
+    },
+  },
+  'golden.verify': {
+    method: 'POST',
+    path: '/v1/goldens/:id/actions/verify',
+    params: byId,
+    query: none,
+    body: verifySchema,
+    reply: goldenViewSchema,
+    status: 202,
+    shape: 'json',
+    faults: [
+      'golden-unknown',
+      'golden-tag-unknown',
+      'golden-faulty',
+      'network-unknown',
+      'network-full',
+      'vmm-unable',
+      'guest-too-small',
+      'idempotency-key-reused',
+    ],
+    doc: {
+      needs: '`name@version`; the newest of `name` when no version is named.',
+      onSuccess:
+        'A throw-away VM of it boots; whether each of its conditions is proved makes the version active or failed, and its boot is kept as the evidence.',
+      onFailure: 'A version that is being verified already is answered as it stands.',
+    },
+  },
+  'golden.lint': {
+    ...read,
+    path: '/v1/goldens/:id/lint',
+    params: byId,
+    query: none,
+    reply: z.object({ golden: z.string(), findings: z.array(rootfsFindingSchema) }),
+    faults: ['golden-unknown', 'golden-tag-unknown', 'artifact-corrupt', 'image-refused'],
+    doc: {
+      needs: '`name`, `name@version` or `name:tag`.',
+      onSuccess: 'What a static look at its root file system finds, with its own kernel, boot arguments and promised ports; errors first.',
+      onFailure: 'An image that cannot be read is named.',
+    },
+  },
+  'golden.promote': {
+    method: 'POST',
+    path: '/v1/goldens/:id/tags/:tag',
+    params: byTag,
+    query: none,
+    body: promoteSchema,
+    reply: goldenTagSchema,
+    status: 200,
+    shape: 'json',
+    faults: ['golden-unknown', 'golden-tag-moved', 'golden-not-proved', 'idempotency-key-reused'],
+    doc: {
+      needs: 'An active version, or a reason why one that is not may be promoted.',
+      onSuccess: 'The tag is at that version; what happened, by whom and on which evidence, is in its history.',
+      onFailure: 'With `ifRevision` a tag that was moved meanwhile is not moved.',
+    },
+  },
+  'golden.rollback': {
+    method: 'POST',
+    path: '/v1/goldens/:id/tags/:tag/actions/rollback',
+    params: byTag,
+    query: none,
+    body: rollbackSchema,
+    reply: goldenTagSchema,
+    status: 200,
+    shape: 'json',
+    faults: ['golden-unknown', 'golden-tag-unknown', 'golden-tag-moved', 'idempotency-key-reused'],
+    doc: {
+      needs: 'A tag that was at another version before.',
+      onSuccess: 'The tag is where it was before its last move; VMs that run are not touched.',
+      onFailure: 'A tag that never moved stays.',
+    },
+  },
+  'golden.delete': {
+    method: 'DELETE',
+    path: '/v1/goldens/:id',
+    params: byId,
+    query: none,
+    body: none,
+    reply: goldenViewSchema,
+    status: 202,
+    shape: 'json',
+    faults: ['golden-unknown', 'golden-in-use', 'idempotency-key-reused'],
+    doc: {
+      needs: '`name@version` of which there is no VM, at which no tag is, and which is not being verified.',
+      onSuccess: 'It cannot be used any more, and its files go; those that other versions share stay. Its number is never given again.',
+      onFailure: 'What uses it is named.',
+    },
+  },
+  'golden.abandon': {
+    method: 'DELETE',
+    path: '/v1/goldens/:id/build',
+    params: byId,
+    query: none,
+    body: none,
+    reply: goldenBuildSchema,
+    status: 200,
+    shape: 'json',
+    faults: ['not-found', 'golden-building'],
+    doc: {
+      needs: '`name@version` whose build failed or was interrupted.',
+      onSuccess: 'The record of the build goes; what it was is answered.',
+      onFailure: 'One that is being built is ended first.',
+    },
+  },
+  'golden.history': {
+    ...read,
+    path: '/v1/goldens/:id/history',
+    params: byId,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
+    reply: z.object({ items: z.array(goldenDeedSchema) }),
+    faults: ['golden-unknown'],
+    doc: { needs: 'A name.', onSuccess: 'Who did what, when, on which evidence; newest first.', onFailure: 'Lists what there is.' },
+  },
+  'golden.diff': {
+    ...read,
+    path: '/v1/goldens/:id/diff/:other',
+    params: z.strictObject({ id: z.string().max(100), other: z.string().max(100) }),
+    query: none,
+    reply: goldenDiffSchema,
+    faults: ['golden-unknown', 'golden-tag-unknown'],
+    doc: {
+      needs: 'Two versions.',
+      onSuccess: 'What changed from the first to the second; equal parts are left out.',
+      onFailure: 'Lists what there is.',
+    },
+  },
+} as const satisfies Record<string, Route>;
