@@ -14,7 +14,6 @@ export const guestNetwork: readonly Scenario[] = [
     name: 'address-removed',
     breaks: 'a process in the guest removes the address after it was set',
     truth: failed('guest.net.address-removed'),
-    fast: true,
     break: (b) => b.guest('ip', '-4', 'address', 'flush', 'dev', 'eth0'),
   },
   {

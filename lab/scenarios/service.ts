@@ -37,7 +37,6 @@ export const service: readonly Scenario[] = [
     name: 'service-on-loopback',
     breaks: 'the service listens on 127.0.0.1 only',
     truth: failed('service.port-6080-bound-to-loopback'),
-    fast: true,
     vm: { bootArgs: { add: ['linstock.test.httpd=127.0.0.1:6080'] } },
   },
   {

@@ -223,7 +223,8 @@ export function linesOf(document: EvidenceDocument): Line[] {
             : sectionPlace !== 'unknown'
               ? sectionPlace
               : 'unknown';
-    const fromGuestLog = document.kind !== 'vmm-log' && document.kind !== 'controller';
+    // what another document cites of a console is no console
+    const fromGuestLog = document.kind === 'host' || document.kind === 'guest';
     const isConsole =
       document.kind === 'console' ||
       (fromGuestLog && !typed && ((parsed.stamped && (parsed.kernelTime !== null || parsed.dated)) || consoleBody.test(parsed.body)));

@@ -281,7 +281,9 @@ function device(e: Evidence, p: Picture, author: readonly Finding[]): Finding[] 
       },
     ];
   }
-  if (option?.value === 'm' || moduleFailed) {
+  // an initrd that brought the module shows the device
+  const there = p.find(/\beth0\b|^virtio_net /) !== null;
+  if ((option?.value === 'm' && !there) || moduleFailed) {
     const because = [
       ...(option ? [p.citeLine(option.at)] : []),
       ...(moduleFailed ? [p.citeLine(moduleFailed)] : []),

@@ -17,7 +17,9 @@ function port(e: Evidence, p: Picture): Finding[] {
     /Device "([\w.-]*tap[\w.-]*|fc-[\w.-]+|vm[\w.-]+)" does not exist|Cannot find device "([\w.-]*tap[\w.-]*|fc-[\w.-]+)"/i,
     (l) => l.place !== 'guest',
   );
-  if (missing) findings.push({ code: 'host.net.tap-missing', confidence: 'likely', because: [p.citeLine(missing)] });
+  // a VM that ran had its TAP: it is gone with it
+  const lacks = e.facts.banner === null ? 'host.net.tap-missing' : 'host.vmm-not-attached-to-tap';
+  if (missing) findings.push({ code: lacks, confidence: 'likely', because: [p.citeLine(missing)] });
   if (tap) {
     const up = tap.flags.includes('UP');
     const carrier = tap.flags.includes('LOWER_UP');
@@ -66,7 +68,7 @@ function port(e: Evidence, p: Picture): Finding[] {
       findings.push({ code: 'host.vmm-not-attached-to-tap', confidence: 'possible', because: [p.citeLine(tap.at)] });
   } else if (e.asked.tap && e.shown.has('links') && e.links.some((l) => l.place !== 'guest' && l.kind === 'bridge') && p.reached === null) {
     const list = e.lines.find((l) => l.command !== null && /^(?:sudo )?ip (?:-\w+ )*(?:a|addr|l|link)(?: show)?$/.test(l.command));
-    if (list) findings.push({ code: 'host.net.tap-missing', confidence: 'likely', because: [p.citeLine(e.asked.tap.at)] });
+    if (list) findings.push({ code: lacks, confidence: 'likely', because: [p.citeLine(e.asked.tap.at)] });
   }
   if (p.bridge && p.bridge.flags.length > 0 && !p.bridge.flags.includes('UP'))
     findings.push({ code: 'host.net.bridge-down', confidence: 'likely', because: [p.citeLine(p.bridge.at)] });
@@ -245,14 +247,16 @@ function owners(e: Evidence, p: Picture): Finding[] {
     (n) => n.place !== 'guest' && n.address === p.address && n.mac !== null && p.mac !== null && n.mac !== p.mac,
   );
   const macs = e.forwarding.filter((f) => !f.permanent);
-  const foreign = macs.find((f) => macs.some((o) => o.mac === f.mac && o.dev !== f.dev && !o.dev.startsWith('port')));
-  if (foreign && p.mac === null) {
+  const anywhere = macs.find((f) =>
+    macs.some((o) => o.mac === f.mac && o.bridge === f.bridge && o.dev !== f.dev && !o.dev.startsWith('port')),
+  );
+  if (anywhere && p.mac === null) {
     return [
       {
         code: 'host.net.duplicate-mac',
         confidence: 'likely',
         because: macs
-          .filter((f) => f.mac === foreign.mac)
+          .filter((f) => f.mac === anywhere.mac)
           .slice(0, 3)
           .map((f) => p.citeLine(f.at)),
       },
@@ -467,7 +471,13 @@ function filters(e: Evidence, p: Picture): Finding[] {
   const toHost = e.probes.find(
     (x) => x.place === 'guest' && x.answer !== 'ok' && x.answer !== 'refused' && x.target !== null && isHosts(x.target),
   );
-  const filter = input ?? (p.reached ? inputRule : undefined);
+  // a chain that lets pings in before it drops the rest drops no ping
+  const letsIn =
+    toHost?.kind === 'ping' &&
+    e.firewall.some(
+      (f) => f.place !== 'guest' && f.is === 'rule' && f.chain === inputRule?.chain && f.verdict === 'accept' && /\bicmp\b/.test(f.text),
+    );
+  const filter = input ?? (letsIn || !p.reached ? undefined : inputRule);
   if (filter && toHost)
     findings.push({
       code: 'host.net.input-chain-drop',

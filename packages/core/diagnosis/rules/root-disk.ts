@@ -56,8 +56,11 @@ export const rootDisk: Rule = (e, p) => {
 function rootTrouble(e: Evidence, p: Picture): { line: Line; index: number } | null {
   return (
     p.find(
-      /VFS: Cannot open root device|VFS: Unable to mount root|Unable to mount root fs on|^List of all (?:bdev|partitions)|ALERT!\s+\S+ does not exist|Gave up waiting for root|Waiting for root (?:device|file system)|linstock-initrd: FAILED: root device/,
-    ) ?? (e.facts.rootProblem ? { line: p.at(e.facts.rootProblem) ?? nothing(e), index: e.facts.rootProblem.line } : null)
+      /VFS: Cannot open root device|VFS: Unable to mount root|Unable to mount root fs on|^List of all (?:bdev|partitions)|ALERT!\s+\S+ does not exist|Gave up waiting for root|Waiting for root (?:device|file system)|linstock-initrd: FAILED: (?!init=): root device/,
+    ) ??
+    (e.facts.rootProblem && !/FAILED: init=/.test(e.facts.rootProblem.text)
+      ? { line: p.at(e.facts.rootProblem) ?? nothing(e), index: e.facts.rootProblem.line }
+      : null)
   );
 }
 
@@ -145,7 +148,7 @@ function noDisk(e: Evidence, p: Picture, main: Because): Finding {
 
   // in the initrd: its modules
   const shell = p.find(
-    /\(initramfs\)|ALERT!|Gave up waiting for root|modprobe: (?:FATAL|ERROR): [Mm]odule (?:virtio|ext4)|modprobe: module virtio\S* not found|linstock-initrd: FAILED/,
+    /\(initramfs\)|ALERT!|Gave up waiting for root|modprobe: (?:FATAL|ERROR): [Mm]odule (?:virtio|ext4)|modprobe: module virtio\S* not found|linstock-initrd: FAILED: (?!init=)/,
   );
   if (shell && unpacked) return { code: 'boot.initrd-lacks-drivers', confidence: 'likely', because: [p.citeLine(shell.line), main] };
 
