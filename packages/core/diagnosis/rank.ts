@@ -20,7 +20,7 @@ type Explains = { cause: (code: string) => boolean; consequence: (code: string) 
 
 const explains: readonly Explains[] = [
   { cause: matches(/^control\.status-without/), consequence: matches(/^host\.(?:net\.tap-|vmm-not)/) },
-  { cause: matches(/^host\.net\.duplicate-mac/), consequence: matches(/^host\.net\.(?:forward|nat)/) },
+  { cause: matches(/^host\.net\.duplicate-mac/), consequence: matches(/^(?:host\.net\.(?:forward|nat)|guest\.net\.address-)/) },
   { cause: matches(/^host\.net\.bridge-address/), consequence: matches(/^host\.net\.(?:vm-address|route)/) },
   { cause: matches(/^vmm\.kernel-/), consequence: matches(/^vmm\.(?:memory-size|request|config|kernel-format-unsupported)/) },
   { cause: matches(/^host\.net\.tap-(?:missing|in-other)/), consequence: matches(/^host\.net\.tap-(?:permission|options)/) },

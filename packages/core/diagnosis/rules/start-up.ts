@@ -201,7 +201,7 @@ function stops(e: Evidence, p: Picture): Finding[] {
     }
   }
   const stall = p.findAll(
-    /watchdog: BUG: soft lockup|rcu: INFO: rcu_\w+ (?:self-)?detected stalls?|INFO: rcu_\w+ (?:self-)?detected stall|clocksource: .*Long readout interval|hrtimer: interrupt took|NMI watchdog: (?:BUG|Watchdog detected)/,
+    /watchdog: BUG: soft lockup|rcu: INFO: rcu_\w+ (?:self-)?detected stalls?|INFO: rcu_\w+ (?:self-)?detected stall|NMI watchdog: (?:BUG|Watchdog detected)/,
     2,
   );
   if (stall.length > 0 && e.facts.panic === null) {
