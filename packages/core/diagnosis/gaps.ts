@@ -52,7 +52,10 @@ export function missingOf(e: Evidence, p: Picture, settled: boolean): Diagnosis[
       'ip addr; networkctl status (in the guest, over its console or vsock)',
     );
   }
-  const unread = e.unread.filter((l) => l.body.length > 2);
+  // what Linstock itself prints in a bundle is for people
+  const unread = e.unread.filter(
+    (l) => l.body.length > 2 && (l.kind === 'host' || l.kind === 'guest' || l.kind === 'vmm-log') && !/^(?:==|net\.egress)/.test(l.body),
+  );
   const first = unread[0];
   if (first && unread.length > 0) {
     missing.push({

@@ -57,6 +57,8 @@ function init(e: Evidence, p: Picture): Finding[] {
   if (library && (!e.facts.initFinished || e.facts.initFinished.line > library.index) && panic) {
     return [{ code: 'boot.init-library-missing', confidence: 'likely', because: [p.citeLine(library.line), p.citeLine(panic.line)] }];
   }
+  const left = leftInitrd(e, p);
+  if (left) return [left];
   if (requested.length > 0 || none) {
     const errors = requested.map((l) => Number(/error (-?\d+)/.exec(l.body)?.[1] ?? 0));
     const because = [...requested.map((l) => p.citeLine(l)), ...(none ? [p.citeLine(none.line)] : [])];
@@ -97,6 +99,21 @@ function init(e: Evidence, p: Picture): Finding[] {
     ];
   }
   return [];
+}
+
+/** init/main.c: the initrd was unpacked, and what `rdinit=` names is not in it; the kernel (since 6.2 with a line) then mounts root itself. */
+function leftInitrd(e: Evidence, p: Picture): Finding | null {
+  const argument = e.commandLine?.args.findLast((a) => a.startsWith('rdinit='));
+  const unpacked = p.find(/Unpacking initramfs|Trying to unpack rootfs image/);
+  const trouble = p.find(/VFS: (?:Cannot open root device|Unable to mount root)|Unable to mount root fs/);
+  if (argument === undefined || e.commandLine === null || !unpacked || !trouble || e.facts.initStarted !== null) return null;
+  const said = p.find(/check access for rdinit=\S+ failed/);
+  return {
+    code: 'boot.init-not-found',
+    confidence: 'likely',
+    because: [said ? p.citeLine(said.line) : p.citeLine(e.commandLine.at), p.citeLine(unpacked.line), p.citeLine(trouble.line)],
+    title: `${argument.slice(0, 80)} names a program that is not in the initrd, so the kernel left the initrd aside`,
+  };
 }
 
 /** What a process said just before PID 1 ended. */
