@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { GoldenManifest } from '@linstock/contract';
+import { FaultError, type GoldenManifest } from '@linstock/contract';
 import { buildHere } from '@linstock/daemon';
 import { exec, isStaticElf } from '@linstock/host';
 import { conditionOf, keepsEvidence, reasonToSkip, useInstallation } from './installation.ts';
@@ -120,6 +120,22 @@ describe.skipIf(reasonNotAll !== undefined)('base and desktop', { timeout: 2 * B
       observed: expect.stringContaining('then systemd-networkd started') as string,
     });
     expect(conditionOf(proof, 'agent.ready').verdict).toBe('proved');
+  });
+
+  test('the same with swiotlb=force asked for: the diagnosis names networkd, and swiotlb as what it is', async () => {
+    const { vm } = await here.it.api.vms.create({
+      name: 'founding',
+      golden: 'founding@1',
+      memoryMiB: 512,
+      bootArgs: { add: ['swiotlb=force'] },
+    });
+    await expect(here.it.api.vms.wait(vm.id, 'verified', { withinMs: VERIFIED_MS })).rejects.toBeInstanceOf(FaultError);
+    const diagnosis = await here.it.api.vms.diagnosis(vm.id);
+    expect(diagnosis.causes.filter(({ confidence }) => confidence !== 'possible').map(({ code }) => code)).toEqual([
+      'guest.net.address-dropped-by-networkd',
+    ]);
+    expect(diagnosis.ruledOut.map(({ code }) => code)).toContain('kernel.lacks-swiotlb');
+    await here.it.api.vms.delete(vm.id);
   });
 
   test('base, built from nothing again, is the same', async () => {

@@ -115,6 +115,11 @@ const table: readonly Noise[] = [
     why: 'A unit that a microVM does not need.',
     when: working,
   },
+  {
+    code: 'service.no-modprobe',
+    says: /modprobe@\S+: (?:Unable to locate executable|Failed at step EXEC)|Unable to locate executable '\/sbin\/modprobe'/,
+    why: 'systemd tries to load a few modules at boot; an image without kmod boots without them, as a microVM kernel has them built in or does not need them.',
+  },
   { code: 'kernel.autofs-module', says: /Failed to (?:find|insert) module 'autofs4'|autofs4/, why: 'Only automount needs it.' },
   {
     code: 'kernel.swiotlb-forced',

@@ -19,6 +19,7 @@ const afterlife = matches(
 type Explains = { cause: (code: string) => boolean; consequence: (code: string) => boolean };
 
 const explains: readonly Explains[] = [
+  { cause: matches(/^guest\.net\.address-(?:dropped|replaced)/), consequence: matches(/^guest\.net\.address-removed/) },
   { cause: matches(/^boot\.init-not-found/), consequence: matches(/^boot\.(?:root-|transport|filesystem)|^image\.not-a/) },
   { cause: matches(/^control\.status-without/), consequence: matches(/^host\.(?:net\.tap-|vmm-not)/) },
   { cause: matches(/^host\.net\.duplicate-mac/), consequence: matches(/^(?:host\.net\.(?:forward|nat)|guest\.net\.address-)/) },

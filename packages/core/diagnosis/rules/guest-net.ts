@@ -43,7 +43,7 @@ function kernelAddress(e: Evidence, p: Picture): Finding[] {
   return [];
 }
 
-const networkd = /systemd-networkd|Started Network Configuration|Started Network Service|Network Configuration$/;
+const networkd = /systemd-networkd(?!\.socket)|Started Network Configuration|Started Network Service|Network Configuration$/;
 
 /** Who wrote the address last. */
 function addressAuthor(e: Evidence, p: Picture): Finding[] {

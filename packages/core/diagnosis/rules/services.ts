@@ -77,6 +77,7 @@ const table: readonly Signature[] = [
     code: 'service.program-missing',
     says: /status=203\/EXEC|Failed at step EXEC|Failed to (?:execute|locate executable)|Unable to locate executable|status=200\/CHDIR|Failed at step CHDIR|status=217\/USER|Failed to determine user credentials/,
     where: 'guest',
+    but: /modprobe@|\/sbin\/modprobe/,
   },
   {
     code: 'image.unit-missing',
