@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { makeId, type EvidenceBundle, type GoldenManifest, type Id, type IdKind, type Network, type VmView } from '@linstock/contract';
 import { decideVm, type Store } from '@linstock/core';
-import { buildApp, Engine, handlersOf, prepare, readConfig, type Parts } from '@linstock/daemon';
+import { buildApp, Engine, handlersOf, hostReadsOf, prepare, readConfig, type Parts } from '@linstock/daemon';
 import { BridgeNetworks, exec, execOk, ImageStore, LocalHost, Paths, Starter, surveyHost, TINY, Vmms } from '@linstock/host';
 import { openStore } from '@linstock/store';
 import { after } from './after.ts';
@@ -77,18 +77,7 @@ export async function openWorld(stateFolder: string, mark: string): Promise<Worl
     ids: { next: newId },
     now: Date.now,
     sleep: after,
-    host: {
-      mark,
-      facts: async () => facts,
-      bootDetails: (record, on) => host.bootDetails(record, on),
-      whyNoPause: (boot) => host.whyNoPause(boot),
-      console: (boot, options) => host.console(boot, options),
-      evidence: (vm, record, signal) => host.evidence(vm, record, signal),
-      exec: (vm, order, signal) => host.exec(vm, order, signal),
-      lint: (golden) => host.lint(golden),
-      differences: (from, to) => host.differences(from, to),
-      goldens: () => host.goldens(),
-    },
+    host: hostReadsOf(host, mark, facts),
     build: {
       version: '0.1.0',
       commit: null,

@@ -4,6 +4,7 @@ import { BridgeNetworks, GoldenBuilds, ImageStore, LocalHost, Starter, Vmms, typ
 import { openStore } from '@linstock/store';
 import type { Handlers } from './api/app.ts';
 import { handlersOf } from './api/handlers.ts';
+import { hostReadsOf } from './api/host-reads.ts';
 import type { Parts } from './api/parts.ts';
 import { BuildKeeper } from './build-keeper.ts';
 import { buildIn } from './builds.ts';
@@ -81,18 +82,7 @@ export async function openController(config: Config, facts: HostFacts, log: Cont
       ids,
       now: clock.now,
       sleep: clock.sleep,
-      host: {
-        mark,
-        facts: async () => facts,
-        bootDetails: (record, network) => host.bootDetails(record, network),
-        whyNoPause: (boot) => host.whyNoPause(boot),
-        console: (boot, options) => host.console(boot, options),
-        evidence: (vm, record, signal) => host.evidence(vm, record, signal),
-        exec: (vm, order, signal) => host.exec(vm, order, signal),
-        lint: (golden) => host.lint(golden),
-        differences: (from, to) => host.differences(from, to),
-        goldens: () => host.goldens(),
-      },
+      host: hostReadsOf(host, mark, facts),
       build: {
         version,
         commit: await readCommit(),

@@ -1,6 +1,7 @@
 export { buildApp } from './api/app.ts';
 export { diagnoseVm } from './api/evidence.ts';
 export { handlersOf } from './api/handlers.ts';
+export { hostReadsOf } from './api/host-reads.ts';
 export type { Parts } from './api/parts.ts';
 export { CaseKeeper, type CaseKeeperParts } from './case-keeper.ts';
 export { findRunning, startInBackground } from './background.ts';

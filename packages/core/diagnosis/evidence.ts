@@ -19,8 +19,6 @@ export type LinkFact = Fact<{
   mac: string | null;
   mtu: number | null;
   isolated: boolean | null;
-  /** packets: received from the guest's side of a TAP */
-  rxPackets: number | null;
 }>;
 export type AddressFact = Fact<{ place: Place; link: string; address: string; prefix: number | null }>;
 export type RouteFact = Fact<{ place: Place; to: string; via: string | null; dev: string | null }>;
@@ -81,7 +79,7 @@ export type FrameFact = Fact<{
 export type UnitFact = Fact<{ unit: string; state: 'started' | 'starting' | 'failed' | 'dead' | 'running'; detail: string | null }>;
 
 export type FirewallFact = Fact<
-  | { place: Place; is: 'policy'; chain: string; hook: string; policy: string; family: string; packets: number | null }
+  | { place: Place; is: 'policy'; chain: string; hook: string; policy: string }
   | { place: Place; is: 'rule'; chain: string; hook: string; verdict: 'drop' | 'reject' | 'accept' | 'masquerade' | 'other'; text: string }
 >;
 
@@ -98,7 +96,6 @@ export type Asked = {
   bootArgs: Fact<{ value: string }> | null;
   initrd: Fact<{ value: string }> | null;
   kernel: Fact<{ value: string }> | null;
-  rootDevice: Fact<{ value: string }> | null;
   /** other `key=value` of what was requested */
   others: ReadonlyMap<string, Fact<{ value: string }>>;
 };

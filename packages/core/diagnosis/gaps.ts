@@ -59,7 +59,7 @@ export function missingOf(e: Evidence, p: Picture, settled: boolean): Diagnosis[
   const first = unread[0];
   if (first && unread.length > 0) {
     missing.push({
-      what: `${unread.length} lines that were not understood, the first is ${first.source}:${first.line}`,
+      what: `${unread.length === 1 ? '1 line that was' : `${unread.length} lines that were`} not understood, the first is ${first.source}:${first.line}`,
       how: 'they play no part in this answer; give the output of commands as it was printed, with its command line',
     });
   }

@@ -1,7 +1,6 @@
 import type { Because } from '@linstock/contract';
 import type { ConsoleLine } from '../console/console.ts';
 import type { AddressFact, Evidence, LinkFact, ProbeFact } from './evidence.ts';
-import { sameSubnet } from './read/ipv4.ts';
 import { cite, type Line } from './text.ts';
 
 /**
@@ -196,6 +195,3 @@ function isDistribution(e: Evidence): boolean {
   const text = `${e.facts.banner?.text ?? ''} ${e.asked.kernel?.value ?? ''}`;
   return /-generic\b|\(buildd@|-cloud-amd64|-amd64\b|\.el\d|\.fc\d{2}\.|-aws\b|-azure\b|-gcp\b|-kvm\b|debian-kernel@|Ubuntu/.test(text);
 }
-
-/** Whether two addresses are in one subnet of that many bits. */
-export const inSubnet = sameSubnet;

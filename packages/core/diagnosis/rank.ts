@@ -51,7 +51,7 @@ const explains: readonly Explains[] = [
   { cause: matches(/^kernel\.option/), consequence: matches(/^(?:service\.|kernel\.container)/) },
   { cause: matches(/^host\.net\.reverse/), consequence: matches(/^host\.net\.(?:same-subnet|route-diverted)/) },
   { cause: matches(/^vmm\.config-key/), consequence: matches(/^(?:guest\.net\.(?:driver|address-not|link)|host\.vmm-not)/) },
-  { cause: matches(/^boot\.entropy/), consequence: matches(/^service\.(?:port-\d+-not|sshd|too-slow|unit)/) },
+  { cause: matches(/^boot\.entropy/), consequence: matches(/^service\.(?:port-\d+-not|sshd|unit)/) },
   {
     cause: matches(/^(?:vmm\.(?!request-refused)|snapshot\.|host\.|image\.|boot\.|control\.)/),
     consequence: matches(/^vmm\.request-refused/),
@@ -133,7 +133,7 @@ const explains: readonly Explains[] = [
   {
     cause: matches(/^guest\.net\.(?:kernel-lacks|kernel-waits|driver-|address-|interface-name|dhcp-|no-configured|link-down)/),
     consequence: matches(
-      /^(?:service\.port-|service\.too-slow|guest\.net\.(?:dns|default-route|gateway|firewall)|host\.net\.(?:nat|reverse|forward|bridge-filters)|image\.kernel-modules|control\.vm-destroyed)/,
+      /^(?:service\.port-|guest\.net\.(?:dns|default-route|gateway|firewall)|host\.net\.(?:nat|reverse|forward|bridge-filters)|image\.kernel-modules|control\.vm-destroyed)/,
     ),
   },
   {
@@ -172,7 +172,7 @@ const explains: readonly Explains[] = [
     cause: matches(
       /^(?:service\.(?:start-script|exits-immediately|killed-by|program|wrong-runtime|dependency|port-conflict|vnc-backend|sandbox|crashed)|image\.(?:root-|stale|unit|kernel-modules|filesystem)|kernel\.container|boot\.cpu-feature)/,
     ),
-    consequence: matches(/^service\.(?:port-\d+-not|unit-failed|too-slow)/),
+    consequence: matches(/^service\.(?:port-\d+-not|unit-failed)/),
   },
   {
     cause: matches(/^service\.(?:killed-by|wrong-runtime|dependency|port-conflict|start-script|program|exits-immediately)/),

@@ -9,6 +9,7 @@ import type {
   RootfsFinding,
 } from '@linstock/contract';
 import type { BootDetails, BootRecord, ExecOrder, Vm } from '@linstock/core';
+import type { LocalHost } from '@linstock/host';
 
 /** What the API may ask a host for directly: looks and talk, never a change of what is there. */
 export interface HostReads {
@@ -28,4 +29,20 @@ export interface HostReads {
   /** What the root file systems of two versions hold otherwise; a fault when one cannot be read. */
   differences(from: GoldenManifest, to: GoldenManifest): Promise<GoldenDiff['parts']>;
   goldens(): Promise<readonly GoldenManifest[]>;
+}
+
+/** The face of a host of this process, with what was found out about it when it was surveyed. */
+export function hostReadsOf(host: LocalHost, mark: string, facts: HostFacts): HostReads {
+  return {
+    mark,
+    facts: async () => facts,
+    bootDetails: (record, network) => host.bootDetails(record, network),
+    whyNoPause: (boot) => host.whyNoPause(boot),
+    console: (boot, options) => host.console(boot, options),
+    evidence: (vm, record, signal) => host.evidence(vm, record, signal),
+    exec: (vm, order, signal) => host.exec(vm, order, signal),
+    lint: (golden) => host.lint(golden),
+    differences: (from, to) => host.differences(from, to),
+    goldens: () => host.goldens(),
+  };
 }

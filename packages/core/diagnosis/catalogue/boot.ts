@@ -192,10 +192,4 @@ export const bootCatalogue: Record<string, CatalogueEntry> = {
     command: ['linstock', 'kernel', 'check', 'VMLINUX'],
     disproof: '`kernel inspect` proves the option.',
   },
-  'kernel.requirement-missing': {
-    title: 'The given kernel lacks what this VM needs',
-    fix: 'Boot a kernel that fits.',
-    command: ['linstock', 'kernel', 'check', 'VMLINUX'],
-    disproof: '`kernel inspect` proves the option.',
-  },
 };

@@ -37,21 +37,6 @@ export const hostCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Raise pids.max of the cgroup or the limit of the user.',
     disproof: 'pids.current is below pids.max.',
   },
-  'host.clock-wrong': {
-    title: 'The clock of the host is wrong',
-    fix: 'Let the host keep time.',
-    disproof: 'The host agrees with a time server.',
-  },
-  'host.cpu-overcommitted': {
-    title: 'The host has too little CPU time for its VMs',
-    fix: 'Start fewer at once, or place VMs elsewhere.',
-    disproof: 'PSI of CPU is near zero.',
-  },
-  'host.kernel-module-missing': {
-    title: 'The kernel of the host lacks a module that the VMM needs',
-    fix: 'Load or install it.',
-    disproof: '`lsmod` lists it.',
-  },
   'host.huge-pages-missing': {
     title: 'The host has not enough free huge pages',
     fix: 'Reserve more (vm.nr_hugepages), or use ordinary pages.',

@@ -63,16 +63,6 @@ export const restCatalogue: Record<string, CatalogueEntry> = {
     command: ['linstock', 'rootfs', 'lint', 'IMAGE'],
     disproof: 'Two clones have different machine-ids.',
   },
-  'image.console-getty-missing': {
-    title: 'Nothing offers a login on the serial console',
-    fix: 'Enable serial-getty@ttyS0.service; this does not keep the VM from working.',
-    disproof: 'A login prompt on the console.',
-  },
-  'image.agent-missing': {
-    title: 'The image has no guest agent, or does not start it',
-    fix: 'Build the image with the agent, and enable its unit.',
-    disproof: 'The agent is among the processes of the guest.',
-  },
   'image.unit-missing': {
     title: 'A unit that the image should start is not in it',
     fix: 'Install the package or file that brings the unit.',
@@ -157,11 +147,6 @@ export const restCatalogue: Record<string, CatalogueEntry> = {
     title: 'The service answers with an error of its own',
     fix: 'Read its log.',
     disproof: 'The same request is answered with 2xx.',
-  },
-  'service.too-slow': {
-    title: 'The service was asked before it was up',
-    fix: 'Wait for an event of the guest instead of a time.',
-    disproof: 'It still does not answer a minute later.',
   },
   'service.tls-failed': {
     title: 'The service and its client do not agree on TLS',
@@ -267,16 +252,6 @@ export const restCatalogue: Record<string, CatalogueEntry> = {
     title: 'Anybody who reaches this machine can give it orders',
     fix: 'Bind to loopback or a Unix socket, require tokens, close the ports.',
     disproof: 'A request without a token is refused from outside.',
-  },
-  'security.guest-reaches-host': {
-    title: 'Guests reach services of the host that they should not',
-    fix: 'Drop what comes from the bridge to the host, but for what is meant.',
-    disproof: 'The connection from the guest is refused.',
-  },
-  'security.secret-exposed': {
-    title: 'A secret can be read where it should not be',
-    fix: 'Change it, and pass secrets by files that only their reader can open.',
-    disproof: 'The value is no longer valid.',
   },
   'unknown.evidence-missing': {
     title: 'What was kept does not tell the cause',

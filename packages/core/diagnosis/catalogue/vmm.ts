@@ -226,11 +226,6 @@ export const vmmCatalogue: Record<string, CatalogueEntry> = {
     fix: 'Make the snapshot again; check digests before each restore.',
     disproof: 'Digests are those of the capture.',
   },
-  'snapshot.disk-changed': {
-    title: 'The disk changed after the snapshot was taken',
-    fix: 'Copy the disk while the VM is paused, and restore each clone with its own copy.',
-    disproof: 'The digest of the disk is that of the capture.',
-  },
   'snapshot.restored-keeps-donor-identity': {
     title: 'A restored VM has the arguments, address and MAC of the VM it was taken from',
     fix: 'Give each clone its own network namespace, or set its address through the agent after the restore.',

@@ -1,4 +1,5 @@
 import type { EvidenceDocument } from '@linstock/contract';
+import { parseCommandLine } from '../../cmdline.ts';
 import { readConsole } from '../../console/reader.ts';
 import type { Asked, Evidence, Fact } from '../evidence.ts';
 import { linesOf, type Line } from '../text.ts';
@@ -133,9 +134,10 @@ function commandLineOf(facts: Evidence['facts'], console: readonly Line[], lines
   return proc ? { args: wordsOf(proc.body), at: proc } : null;
 }
 
-/** Words of a command line; quotes keep blanks together (lib/cmdline.c next_arg). */
-export function wordsOf(args: string): string[] {
-  return [...args.matchAll(/(?:[^\s"]|"[^"]*"?)+/g)].map((m) => m[0]).slice(0, 1_000);
+/** Its tokens as written, also those behind a `--`. */
+function wordsOf(line: string): string[] {
+  const { kernel, init } = parseCommandLine(line);
+  return [...kernel, ...(init ?? [])].map((token) => token.text);
 }
 
 function askedOf(g: Gather, console: readonly Line[], args: string | null, argsLine: number | null): Asked {
@@ -196,7 +198,6 @@ function askedOf(g: Gather, console: readonly Line[], args: string | null, argsL
     bootArgs,
     initrd: first('initrd'),
     kernel: first('kernel'),
-    rootDevice: first('root'),
     others,
   };
 }

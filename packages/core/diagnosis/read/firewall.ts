@@ -46,8 +46,6 @@ export function readFirewall(at: Line, g: Gather, s: FirewallState): boolean {
         chain: s.chain,
         hook: type[2],
         policy: type[3],
-        family: s.table.split(' ')[0] ?? '',
-        packets: null,
       });
     return true;
   }
@@ -61,8 +59,6 @@ export function readFirewall(at: Line, g: Gather, s: FirewallState): boolean {
       chain: policy[1],
       hook: policy[1].toLowerCase(),
       policy: policy[2].toLowerCase(),
-      family: 'ip',
-      packets: policy[3] ? Number(policy[3]) : null,
     });
   }
   const appended = /^(?:\[\d+:\d+\] )?(?:-t \w+ )?-A (\S{1,60}) /.exec(text);
@@ -85,8 +81,6 @@ export function readFirewall(at: Line, g: Gather, s: FirewallState): boolean {
         chain: listed[1],
         hook: s.hook,
         policy: listed[2].toLowerCase(),
-        family: 'ip',
-        packets: listed[3] ? Number.parseInt(listed[3], 10) : null,
       });
     return true;
   }
@@ -111,8 +105,6 @@ export function readFirewall(at: Line, g: Gather, s: FirewallState): boolean {
       chain: 'FORWARD',
       hook: 'forward',
       policy: ufw[1] === 'allow' ? 'accept' : 'drop',
-      family: 'ip',
-      packets: null,
     });
   }
   const blocked = /\[UFW (?:BLOCK|AUDIT INVALID)\] IN=(\S*) OUT=(\S*) /.exec(text);
@@ -131,8 +123,6 @@ export function readFirewall(at: Line, g: Gather, s: FirewallState): boolean {
       chain: prose[1].toUpperCase(),
       hook: prose[1].toLowerCase(),
       policy: prose[2].toLowerCase(),
-      family: 'ip',
-      packets: null,
     });
   }
   return false;

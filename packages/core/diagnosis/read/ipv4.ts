@@ -1,38 +1,20 @@
-/** Arithmetic on IPv4 addresses in text. Whatever is no address is null. */
+import { parseAddress } from '../../wiring.ts';
 
-export function ipNumber(text: string): number | null {
-  const m = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (!m) return null;
-  let value = 0;
-  for (const part of m.slice(1)) {
-    const byte = Number(part);
-    if (byte > 255) return null;
-    value = value * 256 + byte;
-  }
-  return value;
-}
+/** Arithmetic on IPv4 addresses in text. Whatever is no address is null. */
 
 export function prefixOfMask(mask: string): number | null {
   if (/^\d{1,2}$/.test(mask)) return Number(mask) <= 32 ? Number(mask) : null;
-  const number = ipNumber(mask);
+  const number = parseAddress(mask);
   if (number === null) return null;
   const bits = number.toString(2).padStart(32, '0');
   return /^1*0*$/.test(bits) ? (bits.indexOf('0') === -1 ? 32 : bits.indexOf('0')) : null;
 }
 
 export function sameSubnet(a: string, b: string, prefix: number): boolean {
-  const [x, y] = [ipNumber(a), ipNumber(b)];
+  const [x, y] = [parseAddress(a), parseAddress(b)];
   if (x === null || y === null) return false;
   const size = 2 ** (32 - prefix);
   return Math.floor(x / size) === Math.floor(y / size);
-}
-
-export function networkOf(address: string, prefix: number): string | null {
-  const number = ipNumber(address);
-  if (number === null) return null;
-  const size = 2 ** (32 - prefix);
-  const start = Math.floor(number / size) * size;
-  return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join('.')}/${prefix}`;
 }
 
 export const ipv4 = '(?:\\d{1,3}\\.){3}\\d{1,3}';

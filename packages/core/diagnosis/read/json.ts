@@ -43,7 +43,6 @@ function readEntry(entry: Entry, at: Line, g: Gather): boolean {
       mac: textOf(entry['address'])?.toLowerCase() ?? null,
       mtu: numberOf(entry['mtu']),
       isolated: entry['isolated'] === true ? true : null,
-      rxPackets: null,
     });
     g.shown.add('links');
     for (const one of listOf(entry['addr_info'])) {

@@ -7,10 +7,10 @@ import { ipv4, macOf, macPattern, prefixOfMask } from './ipv4.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** what the lines below a link belong to */
-export type LinkState = { link: Mutable<LinkFact> | null; block: number; counters: 'rx' | 'tx' | null; brctl: string | null };
-export const emptyLinkState = (): LinkState => ({ link: null, block: -1, counters: null, brctl: null });
+export type LinkState = { link: Mutable<LinkFact> | null; block: number; brctl: string | null };
+export const emptyLinkState = (): LinkState => ({ link: null, block: -1, brctl: null });
 
-const nothing = { flags: [], state: null, master: null, kind: 'unknown', mac: null, mtu: null, isolated: null, rxPackets: null } as const;
+const nothing = { flags: [], state: null, master: null, kind: 'unknown', mac: null, mtu: null, isolated: null } as const;
 
 export function kindOfName(name: string): LinkFact['kind'] {
   if (/^(?:fc-|tap|vmtap|fctap|vm-|ltap|tun\d)/.test(name) || /[-_]tap\d*$|tap$/.test(name)) return 'tap';
@@ -29,7 +29,6 @@ function open(g: Gather, s: LinkState, at: Line, name: string, rest: Partial<Lin
   add(g.links, link);
   s.link = link;
   s.block = at.block;
-  s.counters = null;
   g.shown.add('links');
   return link;
 }
@@ -142,18 +141,7 @@ function readBelow(at: Line, g: Gather, s: LinkState, link: Mutable<LinkFact>): 
     if (!text.includes('RUNNING')) link.flags = [...link.flags, 'NO-CARRIER'];
     return true;
   }
-  const counters = /^(RX|TX):?\s+(?:bytes|packets)/.exec(text);
-  if (counters) {
-    s.counters = counters[1] === 'RX' ? 'rx' : 'tx';
-    const now = /^RX packets[: ](\d+)/.exec(text);
-    if (now) link.rxPackets = Number(now[1]);
-    return true;
-  }
-  if (s.counters && /^\d+\s+\d+\s+\d+/.test(text)) {
-    if (s.counters === 'rx') link.rxPackets = Number(text.split(/\s+/)[1]);
-    s.counters = null;
-    return true;
-  }
+  if (/^\d+\s+\d+\s+\d+/.test(text)) return true;
   return /^(?:RX|TX|collisions|txqueuelen)\b/.test(text);
 }
 

@@ -1,6 +1,7 @@
 import type { Because } from '@linstock/contract';
 import type { Evidence, LinkFact } from '../evidence.ts';
-import { inSubnet, type Picture } from '../picture.ts';
+import type { Picture } from '../picture.ts';
+import { sameSubnet } from '../read/ipv4.ts';
 import { ipArgumentOf } from './guest-net.ts';
 import type { Finding, Rule } from './rule.ts';
 
@@ -162,10 +163,10 @@ function subnet(e: Evidence, p: Picture): Finding[] {
   if (p.address === null) return [];
   const address = p.address;
   const own = p.bridgeAddresses.filter((a) => a.prefix !== null);
-  const inside = own.some((a) => inSubnet(a.address, address, a.prefix ?? 32));
+  const inside = own.some((a) => sameSubnet(a.address, address, a.prefix ?? 32));
   const argument = ipArgumentOf(e);
   const effective = argument !== null && /^\d/.test(argument.address) ? argument.address : address;
-  const outsideEffective = own.length > 0 && !own.some((a) => inSubnet(a.address, effective, a.prefix ?? 32));
+  const outsideEffective = own.length > 0 && !own.some((a) => sameSubnet(a.address, effective, a.prefix ?? 32));
   const get = e.routeGets.find((r) => r.place !== 'guest' && (r.to === address || r.to === effective));
   const askedAt = e.asked.addresses.find((a) => a.value === address)?.at ?? e.commandLine?.at ?? null;
   if (own.length > 0 && (!inside || outsideEffective)) {
@@ -187,7 +188,7 @@ function subnet(e: Evidence, p: Picture): Finding[] {
     ];
   }
   const twins = e.addresses.filter(
-    (a) => a.place !== 'guest' && a.link !== 'lo' && a.prefix !== null && a.prefix < 32 && inSubnet(a.address, address, a.prefix),
+    (a) => a.place !== 'guest' && a.link !== 'lo' && a.prefix !== null && a.prefix < 32 && sameSubnet(a.address, address, a.prefix),
   );
   // the longest prefix wins: a wider subnet elsewhere takes nothing away
   const widest = Math.max(0, ...own.map((a) => a.prefix ?? 0));
@@ -230,7 +231,7 @@ function subnet(e: Evidence, p: Picture): Finding[] {
 
 function covers(network: string, address: string): boolean {
   const [base = '', bits = '32'] = network.split('/');
-  return inSubnet(base, address, Number(bits));
+  return sameSubnet(base, address, Number(bits));
 }
 
 /** Who answers for the address, and where its MAC is. */
@@ -467,7 +468,7 @@ function filters(e: Evidence, p: Picture): Finding[] {
   const isHosts = (target: string): boolean =>
     target === e.asked.gateway?.value ||
     p.bridgeAddresses.some((a) => a.address === target) ||
-    (p.address !== null && target !== p.address && inSubnet(target, p.address, p.prefix ?? 24));
+    (p.address !== null && target !== p.address && sameSubnet(target, p.address, p.prefix ?? 24));
   const toHost = e.probes.find(
     (x) => x.place === 'guest' && x.answer !== 'ok' && x.answer !== 'refused' && x.target !== null && isHosts(x.target),
   );
@@ -496,7 +497,7 @@ function coversSubnet(rule: string, p: Picture): boolean {
     /(?:saddr|-s|source:?)\s+((?:\d{1,3}\.){3}\d{1,3})(?:\/(\d{1,2}))?/.exec(rule) ??
     /\b((?:\d{1,3}\.){3}\d{1,3})\/(\d{1,2})\s+(?:0\.0\.0\.0\/0|anywhere)/.exec(rule);
   if (!source?.[1] || p.address === null) return true;
-  return inSubnet(source[1], p.address, Number(source[2] ?? 32));
+  return sameSubnet(source[1], p.address, Number(source[2] ?? 32));
 }
 
 function leaks(e: Evidence, p: Picture): Finding[] {
